@@ -1,0 +1,76 @@
+"""Every error secondhop raises on purpose.
+
+    SecondhopError                 what went wrong, and what to do next        exit code
+    ├── UsageError                 the command line asks for something impossible     2
+    ├── ManifestError              one or more problems in the user's objects         2
+    ├── EnvironmentUnable          this machine, user or kernel cannot do it          3
+    └── LabError                   the lab broke while it was being built or used     3
+
+`cli` maps each to its exit code; a user's mistake never ends in a traceback.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+class SecondhopError(Exception):
+    """Base of the tree: a message, and the remedy that every error must carry."""
+
+    exit_code = 3
+
+    def __init__(self, message: str, remedy: str) -> None:
+        super().__init__(message)
+        self.message = message
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return f"{self.message}\n  {self.remedy}"
+
+
+class UsageError(SecondhopError):
+    """The command line, or its combination with the input, cannot be meant."""
+
+    exit_code = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One mistake in an input object, told so that it can be mended without searching."""
+
+    where: str
+    """File and line (`web.yaml:12`), or `-:3` for stdin."""
+    subject: str
+    """The object, as kubectl writes it: `Service default/web`."""
+    field: str
+    """Path of the field inside the object: `spec.ports[0].nodePort`; empty for the whole object."""
+    message: str
+    """What is wrong, naming the value."""
+    remedy: str
+    """What to do next."""
+
+    def __str__(self) -> str:
+        path = f" {self.field}" if self.field else ""
+        return f"{self.where}: {self.subject}{path}: {self.message}\n  {self.remedy}"
+
+
+class ManifestError(SecondhopError):
+    """The user's objects cannot be read or are not valid; carries every problem found."""
+
+    exit_code = 2
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(map(str, self.problems)), self.problems[-1].remedy)
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class EnvironmentUnable(SecondhopError):
+    """This kernel, user or machine lacks something; `secondhop doctor` says the same."""
+
+
+class LabError(SecondhopError):
+    """The lab failed while being built, changed or observed."""

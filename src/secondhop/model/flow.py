@@ -1,0 +1,52 @@
+"""A Flow: who sends, to where, entering through which node."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from .cluster import Address, Protocol
+
+SourceKind: TypeAlias = Literal["client", "pod", "node", "address"]
+DestinationKind: TypeAlias = Literal[
+    "nodePort", "loadBalancerIP", "externalIP", "clusterIP", "healthCheckNodePort", "address"
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a flow starts: the outside client, a pod, a node itself, or any other outside address.
+
+    node: where the pod runs, or the node itself; None outside the cluster.
+    ip: for a node, any of its addresses: the kernel picks the real one by route.
+    """
+
+    kind: SourceKind
+    name: str
+    ip: Address
+    node: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """What is dialled. node: whose node port or health check it is; None for the other kinds."""
+
+    kind: DestinationKind
+    address: Address
+    port: int
+    protocol: Protocol = "TCP"
+    node: str | None = None
+
+    def __str__(self) -> str:
+        host = f"[{self.address}]" if self.address.version == 6 else str(self.address)
+        return f"{host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """One connection attempt. via: the node to which the network outside delivers an address that
+    belongs to no node (load balancer, external, routed cluster IP); None otherwise."""
+
+    source: Source
+    destination: Destination
+    via: str | None = None
