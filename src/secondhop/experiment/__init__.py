@@ -1,1 +1,1 @@
-"""."""
+"""The meeting place: the same flows, predicted and observed, in one table."""

@@ -83,13 +83,15 @@ class Seen(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Observation:
     """What packets did. seen counts the attempts that were answered; fates counts all of them;
-    connect_ms: TCP handshake times of the delivered ones, in milliseconds."""
+    connect_ms: TCP handshake times of the delivered ones, in milliseconds; hops: cluster nodes that
+    the requests crossed, as far as their TTL told, with counts."""
 
     fate: Fate
     attempts: int
     seen: Mapping[Seen, int] = field(default_factory=dict)
     fates: Mapping[Fate, int] = field(default_factory=dict)
     connect_ms: tuple[float, ...] = ()
+    hops: Mapping[int, int] = field(default_factory=dict)
     evidence: str = ""
 
 

@@ -1,0 +1,172 @@
+"""What people say of the two policies, judged by what the experiment saw.
+
+A claim is judged only if the trials can tell; each verdict carries the measurement behind it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from ..model.claim import Claim
+from ..model.cluster import Cluster, Endpoint, Policy, Service
+from ..model.fate import Fate, Trial
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """The rows of one experiment, in the ways in which claims ask for them."""
+
+    cluster: Cluster
+    trials: Sequence[Trial]
+    ready: Mapping[int, Sequence[Endpoint]]
+    """Ready endpoints by node port."""
+
+    def under(self, policy: Policy, *, answered: bool = False) -> list[Trial]:
+        return [t for t in self.trials if t.policy == policy and (t.observed.seen or not answered)]
+
+    def holding(self, trial: Trial) -> int:
+        """How many ready endpoints the row's entry node holds."""
+        entry = trial.flow.destination
+        return sum(endpoint.node == entry.node for endpoint in self.ready[entry.port])
+
+
+_Finding: TypeAlias = tuple[bool, str] | None
+_Judge: TypeAlias = Callable[[_Case], _Finding]
+
+
+def judge(cluster: Cluster, service: Service, trials: Sequence[Trial]) -> list[Claim]:
+    """Every claim that these trials can judge, in the order of product.md."""
+    ready = {
+        port.node_port: [e for e in cluster.endpoints_of(service, port, 4) if e.ready]
+        for port in service.ports
+    }
+    case = _Case(cluster, trials, ready)
+    found = []
+    for name, (says, judged) in _CLAIMS.items():
+        if finding := judged(case):
+            holds, because = finding
+            found.append(Claim(name, says, "true" if holds else "false", because))
+    return found
+
+
+def _even(case: _Case) -> _Finding:
+    counts = Counter[str]()
+    for trial in case.under("Cluster", answered=True):
+        for seen, count in trial.observed.seen.items():
+            counts[seen.pod] += count
+    pods = sorted({e.pod for endpoints in case.ready.values() for e in endpoints} | set(counts))
+    if len(pods) < 2 or not counts:
+        return None
+    total = sum(counts.values())
+    mean = total / len(pods)
+    statistic = sum((counts[pod] - mean) ** 2 / mean for pod in pods)
+    shares = ", ".join(f"{pod} {counts[pod]}" for pod in pods)
+    return statistic <= _chi_square(len(pods) - 1), f"of {total} connections: {shares}"
+
+
+def _chi_square(degrees: int) -> float:
+    """The value that chi-square exceeds by chance once in 100,000 (Wilson and Hilferty)."""
+    part = 2 / (9 * degrees)
+    cube_root: float = 1 - part + 4.265 * math.sqrt(part)
+    return degrees * cube_root**3
+
+
+def _any_node(case: _Case) -> _Finding:
+    rows = case.under("Cluster")
+    served = [t for t in rows if t.observed.fate is Fate.DELIVERED]
+    if not served:
+        return None
+    return len(served) == len(rows), f"{len(served)} of {len(rows)} node addresses answered"
+
+
+def _second_hop(case: _Case) -> _Finding:
+    """Hops are read off the TTL with which the SYN reached the pod."""
+    here, elsewhere = set[int](), set[int]()
+    for trial in case.under("Cluster", answered=True):
+        if not case.holding(trial):
+            elsewhere.update(trial.observed.hops)
+        elif case.holding(trial) == len(case.ready[trial.flow.destination.port]):
+            here.update(trial.observed.hops)
+    if not here or not elsewhere:
+        return None
+    told = f"by TTL {_listed(here)} with the pod on the entry node, {_listed(elsewhere)} elsewhere"
+    return here == {1} and elsewhere == {2}, told
+
+
+def _listed(numbers: set[int]) -> str:
+    return " or ".join(map(str, sorted(numbers)))
+
+
+def _node_ip(case: _Case) -> _Finding:
+    rows = case.under("Cluster", answered=True)
+    if not rows:
+        return None
+    sources = {seen.source_ip for trial in rows for seen in trial.observed.seen}
+    nodes = {str(i.ip) for node in case.cluster.nodes for i in node.addresses}
+    return sources <= nodes, f"pods saw {', '.join(sorted(sources))}"
+
+
+def _client_ip_lost(case: _Case) -> _Finding:
+    return _saw_client(case, "Cluster", wanted=False)
+
+
+def _local_keeps(case: _Case) -> _Finding:
+    return _saw_client(case, "Local", wanted=True)
+
+
+def _local_loses(case: _Case) -> _Finding:
+    return _saw_client(case, "Local", wanted=False)
+
+
+def _saw_client(case: _Case, policy: Policy, *, wanted: bool) -> _Finding:
+    rows = case.under(policy, answered=True)
+    if not rows:
+        return None
+    saw = sum(
+        count
+        for trial in rows
+        for seen, count in trial.observed.seen.items()
+        if seen.source_ip == str(trial.flow.source.ip)
+    )
+    total = sum(sum(trial.observed.seen.values()) for trial in rows)
+    return saw == (total if wanted else 0), f"{saw} of {total} connections showed the client"
+
+
+def _local_drops(case: _Case) -> _Finding:
+    empty = [t for t in case.under("Local") if not case.holding(t)]
+    if not empty or not case.under("Local", answered=True):
+        return None
+    dropped = [t for t in empty if t.observed.fate is Fate.DROPPED]
+    names = ", ".join(str(t.flow.destination.node) for t in empty)
+    return len(dropped) == len(empty), f"{len(dropped)} of {len(empty)} such nodes ({names})"
+
+
+def _local_uneven(case: _Case) -> _Finding:
+    """Each row has the same number of attempts, as from a balancer that counts nodes, not pods."""
+    rows = case.under("Local", answered=True)
+    per_pod = {
+        str(t.flow.destination.node): t.observed.attempts / pods
+        for t in rows
+        if (pods := case.holding(t))
+    }
+    if len(per_pod) < 2 or len(set(per_pod.values())) == 1:
+        return None
+    told = ", ".join(f"{node} {each:g} for each pod" for node, each in per_pod.items())
+    return True, f"the same number of connections to each node gave {told}"
+
+
+_CLAIMS: dict[str, tuple[str, _Judge]] = {
+    "even-spread": ("under Cluster connections are spread evenly over the pods", _even),
+    "any-node-serves": ("under Cluster any node serves", _any_node),
+    "second-hop": ("Cluster costs an extra hop only when the pod is elsewhere", _second_hop),
+    "source-is-node-ip": ("under Cluster the source becomes the node's IP", _node_ip),
+    "cluster-loses-client-ip": ("under Cluster the client IP is lost", _client_ip_lost),
+    "local-keeps-client-ip": ("Local keeps the client IP", _local_keeps),
+    "local-loses-client-ip": ("Local loses the client IP", _local_loses),
+    "local-drops": ("under Local a node without a ready pod drops", _local_drops),
+    "local-uneven": ("Local is uneven behind a balancer that counts nodes", _local_uneven),
+}

@@ -1,0 +1,55 @@
+"""What the experiment asks: through each node's address, under each policy, from the client."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..errors import UsageError
+from ..model.cluster import Cluster, Node, Policy, Service
+from ..model.flow import Destination, Flow, Source
+
+BOTH: tuple[Policy, Policy] = ("Cluster", "Local")
+
+
+def policies(service: Service) -> tuple[Policy, ...]:
+    """Both, the Service's own first: that is what stands there before the first patch."""
+    own = service.external_traffic_policy
+    return (own, *(policy for policy in BOTH if policy != own))
+
+
+def flows(cluster: Cluster, service: Service) -> list[Flow]:
+    """One flow from the client to each TCP node port on each node, nodes with pods first.
+
+    Raises UsageError if no outside traffic can enter by a node port.
+    """
+    ports = [port for port in service.ports if port.node_port and port.protocol == "TCP"]
+    client = next((i.ip for i in cluster.client if i.version == 4), None)
+    if not ports:
+        raise UsageError(
+            f"Service {service} (type {service.type}) has no TCP node port",
+            "Set spec.type to NodePort or LoadBalancer, or name another Service: "
+            "`secondhop run svc/NAME`.",
+        )
+    if client is None:
+        raise UsageError(
+            "the Lab's client has no IPv4 address", "Set client.address in the Lab file."
+        )
+    source = Source("client", "client", client)
+    return [
+        Flow(source, Destination("nodePort", address, port.node_port, "TCP", node.name))
+        for port in ports
+        for node in _pods_first(cluster, service)
+        if (address := node.address(4))
+    ]
+
+
+def _pods_first(cluster: Cluster, service: Service) -> Sequence[Node]:
+    """The nodes in their order, those that hold a ready endpoint of the Service before the others:
+    one dials first where the pod is."""
+    holding = {
+        endpoint.node
+        for port in service.ports
+        for endpoint in cluster.endpoints.get(service.port_name(port), ())
+        if endpoint.ready
+    }
+    return sorted(cluster.nodes, key=lambda node: node.name not in holding)

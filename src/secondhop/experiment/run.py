@@ -1,0 +1,61 @@
+"""The experiment on a throw-away lab: apply, probe, patch, probe, and compare with the prediction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from ..lab.client import Lab
+from ..manifests import World, with_policy, with_readiness
+from ..model.cluster import Cluster, Policy, Service
+from ..model.fate import Outcome, Trial
+from ..model.flow import Flow
+from ..predict import predict
+from .plan import flows, policies
+
+ATTEMPTS = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """The objects stand like this now, and the nodes' kernels agree."""
+
+    policy: Policy
+    cluster: Cluster
+
+
+@dataclass(frozen=True, slots=True)
+class Probed:
+    """One row, and the first reply as it came."""
+
+    trial: Trial
+    reply: str
+
+
+def run(
+    world: World, service: Service, *, attempts: int = ATTEMPTS, wait_timeouts: bool = False
+) -> Iterator[Applied | Probed]:
+    """The experiment, step by step.
+
+    attempts: fresh connections a row. wait_timeouts: wait every drop out as curl would instead of
+    believing the rule that dropped. Raises UsageError, EnvironmentUnable, LabError.
+    """
+    planned = flows(world.cluster, service)
+    with Lab(world.cluster) as lab:
+        world = with_readiness(world, lab.ready())
+        for policy in policies(service):
+            cluster = with_policy(world, service, policy).cluster
+            lab.program(cluster)
+            yield Applied(policy, cluster)
+            for flow in planned:
+                observed, reply = lab.observe(flow, attempts, wait_timeouts=wait_timeouts)
+                yield Probed(Trial(policy, flow, predict(cluster, flow), observed), reply)
+
+
+def predictions(world: World, service: Service) -> list[tuple[Policy, Flow, Outcome]]:
+    """The same rows from the manifests alone. Raises UsageError."""
+    return [
+        (policy, flow, predict(with_policy(world, service, policy).cluster, flow))
+        for policy in policies(service)
+        for flow in flows(world.cluster, service)
+    ]

@@ -1,0 +1,111 @@
+"""The caller's handle on a lab: starts its supervisor and asks it."""
+
+from __future__ import annotations
+
+import pickle
+import socket
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any
+
+from ..errors import LabError
+from ..model.cluster import Cluster
+from ..model.fate import Observation
+from ..model.flow import Flow
+from .sandbox import Sandbox
+from .supervisor import LENGTH, main
+
+_SECONDS = 120.0
+
+
+class Lab:
+    """A throw-away cluster of network namespaces, as long as the `with` block.
+
+    Building begins at once and goes on while the caller does other things; `ready` waits for it.
+    Raises EnvironmentUnable where the kernel refuses the namespaces, LabError when building fails.
+    """
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._sandbox = Sandbox(main)
+        self._channel = self._sandbox.channel
+        self._channel.settimeout(_SECONDS)
+        self._send("start", cluster)
+
+    def __enter__(self) -> Lab:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._sandbox.close()
+
+    def ready(self) -> Mapping[tuple[str, str], bool]:
+        """Which pods, by (namespace, name), are ready. To be asked once, first."""
+        answer: Mapping[tuple[str, str], bool] = self._receive()
+        return answer
+
+    def program(self, cluster: Cluster) -> None:
+        """Let the nodes' proxies see these objects, and wait until the kernel has the rules."""
+        self._send("program", cluster)
+        self._receive()
+
+    def observe(
+        self, flow: Flow, attempts: int, *, wait_timeouts: bool = False
+    ) -> tuple[Observation, str]:
+        """Try a flow with that many fresh connections; also the first reply as it came."""
+        self._send("observe", flow, attempts, wait_timeouts)
+        answer: tuple[Observation, str] = self._receive()
+        return answer
+
+    def descriptors(self) -> Mapping[str, int]:
+        """The supervisor's descriptor of each namespace: `client`, `router`, `node/…`, `pod/…`."""
+        self._send("descriptors")
+        answer: Mapping[str, int] = self._receive()
+        return answer
+
+    @property
+    def pid(self) -> int:
+        """Process id of the supervisor."""
+        return self._sandbox.supervisor
+
+    def _send(self, verb: str, *arguments: object) -> None:
+        body = pickle.dumps((verb, arguments))
+        try:
+            self._channel.sendall(LENGTH.pack(len(body)) + body)
+        except OSError:
+            raise _gone() from None
+
+    def _receive(self) -> Any:
+        (size,) = LENGTH.unpack(self._exactly(LENGTH.size))
+        good, answer = pickle.loads(self._exactly(size))
+        if good:
+            return answer
+        message, remedy, exit_code = answer
+        error = LabError(message, remedy)
+        error.exit_code = exit_code
+        raise error
+
+    def _exactly(self, size: int) -> bytes:
+        data = b""
+        while len(data) < size:
+            try:
+                more = self._channel.recv(size - len(data), socket.MSG_WAITALL)
+            except TimeoutError:
+                raise LabError(
+                    f"the lab did not answer within {_SECONDS:.0f} s",
+                    "Try again on a quieter machine, or with fewer nodes and pods.",
+                ) from None
+            if not more:
+                raise _gone()
+            data += more
+        return data
+
+
+def _gone() -> LabError:
+    return LabError(
+        "the lab's supervisor ended unexpectedly",
+        "If the machine is short of memory, give it more; else run `secondhop doctor`.",
+    )

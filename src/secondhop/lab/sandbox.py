@@ -1,0 +1,151 @@
+"""Birth of the lab's namespaces, and the one process whose death is the clean-up.
+
+    caller ── guard ── supervisor (pid 1 of its own pid namespace)
+
+The guard enters new user, pid, network, mount and UTS namespaces and forks the supervisor, which
+is then the first process of the pid namespace: when it ends, by any signal, the kernel ends every
+other process in there, and with the last descriptor go the network namespaces and what is in them.
+Each of the two dies with its parent (PDEATHSIG), so whatever kills the caller kills the lab.
+Root takes the same road as everybody else.
+"""
+
+from __future__ import annotations
+
+import errno
+import gc
+import os
+import signal
+import socket
+import struct
+import sys
+from collections.abc import Callable
+from typing import NoReturn
+
+from ..errors import EnvironmentUnable
+from .netns import (
+    CLONE_NEWNET,
+    CLONE_NEWNS,
+    CLONE_NEWPID,
+    CLONE_NEWUSER,
+    CLONE_NEWUTS,
+    prctl,
+    unshare,
+)
+
+_NAMESPACES = CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWNS | CLONE_NEWUTS
+_PR_SET_PDEATHSIG = 1
+_ARMED, _GO, _REFUSED = b"a", b"g", b"!"
+_HELLO = struct.Struct("!cI")
+"""What the caller hears first: GO and the supervisor's pid, or REFUSED and an errno."""
+_LOST = _HELLO.pack(_REFUSED, errno.ECHILD)
+
+
+class Sandbox:
+    """A supervisor running `main(channel)` in namespaces of its own, and our end of the channel.
+
+    The channel is a stream socket; `main` gets the other end. Must be created in a process with a
+    single thread (unshare refuses a user namespace to any other). Raises EnvironmentUnable where
+    the kernel refuses the namespaces.
+    """
+
+    def __init__(self, main: Callable[[socket.socket], None]) -> None:
+        self.channel, theirs = socket.socketpair()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        caller = os.getpid()
+        self._guard = os.fork()
+        if self._guard == 0:
+            self.channel.close()
+            _run(_guard, theirs, caller, main)
+        theirs.close()
+        answer, number = _HELLO.unpack(self.channel.recv(_HELLO.size, socket.MSG_WAITALL) or _LOST)
+        if answer != _GO:
+            self.close()
+            raise refused(number)
+        self.supervisor: int = number
+        """The supervisor's process id, as the caller sees it."""
+
+    def close(self) -> None:
+        """End the supervisor, and with it everything that it holds; wait until it is gone."""
+        if self._guard:
+            self.channel.close()
+            os.kill(self._guard, signal.SIGKILL)
+            os.waitpid(self._guard, 0)
+            self._guard = 0
+
+
+def refused(number: int) -> EnvironmentUnable:
+    """The error for a kernel that refused the namespaces with this errno."""
+    return EnvironmentUnable(
+        f"this machine refuses new user and network namespaces: {os.strerror(number)}",
+        "Run `secondhop doctor`: it names what stands in the way and the remedy.",
+    )
+
+
+def enter_namespaces() -> None:
+    """Put this single-threaded process (its future children, as to pids) into new namespaces, as
+    root of a user namespace that maps only the present user. Raises OSError."""
+    uid, gid = os.geteuid(), os.getegid()
+    unshare(_NAMESPACES)
+    for file, text in (
+        ("setgroups", "deny"),
+        ("uid_map", f"0 {uid} 1"),
+        ("gid_map", f"0 {gid} 1"),
+    ):
+        with open(f"/proc/self/{file}", "w") as mapping:
+            mapping.write(text)
+
+
+def die_with_parent() -> None:
+    """SIGKILL for this process when its parent('s forking thread) ends."""
+    prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _guard(channel: socket.socket, caller: int, main: Callable[[socket.socket], None]) -> None:
+    try:
+        enter_namespaces()
+    except OSError as error:
+        channel.sendall(_HELLO.pack(_REFUSED, error.errno or 0))
+        return
+    die_with_parent()  # after unshare: a change of credentials clears it
+    if os.getppid() != caller:
+        return
+    ours, theirs = socket.socketpair()
+    supervisor = os.fork()
+    if supervisor == 0:
+        ours.close()
+        _run(_supervisor, channel, theirs, main)
+    channel.close()
+    theirs.close()
+    if ours.recv(1) == _ARMED:
+        ours.sendall(_HELLO.pack(_GO, supervisor))
+    os.waitpid(supervisor, 0)
+
+
+def _supervisor(
+    channel: socket.socket, guard: socket.socket, main: Callable[[socket.socket], None]
+) -> None:
+    # getppid() is 0 across a pid namespace: a guard that died before PDEATHSIG was armed is
+    # recognised by its silence instead.
+    die_with_parent()
+    guard.sendall(_ARMED)
+    go = guard.recv(_HELLO.size, socket.MSG_WAITALL)
+    if go:
+        channel.sendall(go)
+        main(channel)
+
+
+def _run(body: Callable[..., None], *arguments: object) -> NoReturn:
+    """Run a forked child's body; it must never return into the caller's code."""
+    gc.freeze()
+    signal.set_wakeup_fd(-1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the caller's to answer
+    status = 1
+    try:
+        body(*arguments)
+        status = 0
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+    finally:
+        sys.stderr.flush()
+        os._exit(status)

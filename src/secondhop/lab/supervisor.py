@@ -1,0 +1,91 @@
+"""The lab's own process: builds it, keeps it, and answers what the caller asks over the channel."""
+
+from __future__ import annotations
+
+import asyncio
+import pickle
+import socket
+import struct
+import traceback
+from ipaddress import IPv4Address
+from typing import Any
+
+from ..errors import SecondhopError
+from ..model.cluster import Cluster
+from ..model.fate import Observation
+from ..model.flow import Flow
+from .kubelet import Kubelet
+from .probe import Prober, Refusals
+from .proxy import NodeProxy
+from .wiring import Wiring
+
+LENGTH = struct.Struct("!I")
+
+
+def main(channel: socket.socket) -> None:
+    """Answer requests until the caller closes the channel. Runs as pid 1 of the sandbox."""
+    asyncio.run(_serve(channel))
+
+
+async def _serve(channel: socket.socket) -> None:
+    channel.setblocking(False)
+    reader, writer = await asyncio.open_connection(sock=channel)
+    lab = Supervisor()
+    while True:
+        try:
+            (size,) = LENGTH.unpack(await reader.readexactly(LENGTH.size))
+            verb, arguments = pickle.loads(await reader.readexactly(size))
+        except asyncio.IncompleteReadError:
+            return
+        try:
+            answer: tuple[bool, object] = (True, await getattr(lab, verb)(*arguments))
+        except SecondhopError as error:
+            answer = (False, (error.message, error.remedy, error.exit_code))
+        except Exception:
+            remedy = "This is a defect of secondhop: please report it with the text above."
+            answer = (False, (traceback.format_exc(), remedy, SecondhopError.exit_code))
+        body = pickle.dumps(answer)
+        writer.write(LENGTH.pack(len(body)) + body)
+        await writer.drain()
+
+
+class Supervisor:
+    """One lab. Its public methods are what `client.Lab` may ask for."""
+
+    def __init__(self) -> None:
+        self._refusals = Refusals()
+        self._wiring: Any = None
+        self._proxies: list[NodeProxy] = []
+
+    async def start(self, cluster: Cluster) -> dict[tuple[str, str], bool]:
+        """Build the cluster, start its pods; which of them became ready."""
+        self._cluster = cluster
+        self._wiring = Wiring(cluster)
+        self._proxies = [
+            NodeProxy(netlink.namespace, self._refusals.report)
+            for netlink in self._wiring.nodes.values()
+        ]
+        self._kubelet = Kubelet(cluster, self._wiring)
+        return await self._kubelet.start()
+
+    async def program(self, cluster: Cluster) -> None:
+        """Bring every node's rules to what the objects say now."""
+        await asyncio.gather(*(proxy.sync(cluster) for proxy in self._proxies))
+
+    async def observe(
+        self, flow: Flow, attempts: int, wait_timeouts: bool
+    ) -> tuple[Observation, str]:
+        """Try a flow with fresh connections; the observation, and the first reply as it came."""
+        source = flow.source.ip
+        assert isinstance(source, IPv4Address)
+        namespace = self._wiring.namespace(flow.source.kind)
+        prober = Prober(namespace, source, self._refusals, wait_timeouts=wait_timeouts)
+        return await prober.observe(flow.destination, attempts)
+
+    async def descriptors(self) -> dict[str, int]:
+        """Where each namespace is held: `/proc/PID/fd/N` of this process, by its name in the lab."""
+        wiring = self._wiring
+        found = {"client": wiring.client, "router": wiring.router}
+        found |= {f"node/{name}": netlink for name, netlink in wiring.nodes.items()}
+        found |= {f"pod/{name}": netlink for name, netlink in wiring.pods.items()}
+        return {name: netlink.namespace.fd for name, netlink in found.items()}

@@ -1,0 +1,114 @@
+"""The documents of `-o json` (product.md): apiVersion secondhop/v1, shapes kept by a schema."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..model.claim import Claim
+from ..model.cluster import Service
+from ..model.fate import Observation, Outcome, Trial
+from ..model.flow import Destination, Source
+
+API_VERSION = "secondhop/v1"
+
+
+def experiment(
+    service: Service, trials: Sequence[Trial], claims: Sequence[Claim], elapsed: float
+) -> str:
+    """An Experiment document. elapsed: seconds."""
+    return _document(
+        "Experiment",
+        {
+            "service": str(service),
+            "agree": all(t.agree for t in trials),
+            "elapsedSeconds": round(elapsed, 3),
+            "trials": [_trial(t) for t in trials],
+            "claims": [
+                {"id": c.id, "says": c.says, "verdict": c.verdict, "because": c.because}
+                for c in claims
+            ],
+        },
+    )
+
+
+def source(one: Source) -> dict[str, Any]:
+    """A flow's source."""
+    found = {"kind": one.kind, "name": one.name, "ip": str(one.ip)}
+    return found if one.node is None else {**found, "node": one.node}
+
+
+def destination(one: Destination) -> dict[str, Any]:
+    """A flow's destination."""
+    found: dict[str, Any] = {"kind": one.kind}
+    if one.node is not None:
+        found["node"] = one.node
+    return found | {"address": str(one.address), "port": one.port, "protocol": one.protocol}
+
+
+def outcome(one: Outcome) -> dict[str, Any]:
+    """An OUTCOME."""
+    found: dict[str, Any] = {
+        "fate": str(one.fate),
+        "reason": one.reason,
+        "clientIP": one.client_ip,
+        "backends": [
+            {
+                "pod": b.pod,
+                "node": b.node,
+                "address": b.address,
+                "share": b.share,
+                "sourceIP": str(b.source_ip),
+                "hops": b.hops,
+            }
+            for b in one.backends
+        ],
+        "steps": [
+            {"node": s.node, "what": s.what, "rule": s.rule, "chain": s.chain} for s in one.steps
+        ],
+    }
+    if one.http is not None:
+        found["http"] = {"status": one.http.status, "localEndpoints": one.http.local_endpoints}
+    return found
+
+
+def observation(one: Observation) -> dict[str, Any]:
+    """An OBSERVATION."""
+    pods, sources = Counter[str](), Counter[str]()
+    for seen, count in one.seen.items():
+        pods[seen.pod] += count
+        sources[seen.source_ip] += count
+    return {
+        "fate": str(one.fate),
+        "attempts": one.attempts,
+        "fates": {str(fate): count for fate, count in one.fates.items()},
+        "backends": dict(pods),
+        "sourceIPs": dict(sources),
+        "hops": {str(hops): count for hops, count in one.hops.items()},
+        "connectMs": {"p50": quantile(one.connect_ms, 0.5), "p99": quantile(one.connect_ms, 0.99)}
+        if one.connect_ms
+        else None,
+        "evidence": one.evidence,
+    }
+
+
+def quantile(ordered: Sequence[float], fraction: float) -> float:
+    """The nearest-rank quantile of ascending values."""
+    return ordered[min(len(ordered) - 1, int(fraction * len(ordered)))]
+
+
+def _trial(trial: Trial) -> dict[str, Any]:
+    return {
+        "policy": trial.policy,
+        "source": source(trial.flow.source),
+        "destination": destination(trial.flow.destination),
+        "predicted": outcome(trial.predicted),
+        "observed": observation(trial.observed),
+        "agree": trial.agree,
+    }
+
+
+def _document(kind: str, fields: Mapping[str, Any]) -> str:
+    return json.dumps({"apiVersion": API_VERSION, "kind": kind, **fields}, indent=1)

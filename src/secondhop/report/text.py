@@ -1,0 +1,153 @@
+"""The experiment for a terminal: the verdict first, then a row and a reason for each trial."""
+
+from __future__ import annotations
+
+import textwrap
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from ..model.claim import Claim
+from ..model.cluster import Policy, Service
+from ..model.fate import Fate, Observation, Outcome, Trial
+from ..model.flow import Flow
+
+_WIDTH = 100
+_WORDS = {
+    Fate.DELIVERED: "delivered",
+    Fate.DROPPED: "timeout (dropped)",
+    Fate.REJECTED: "refused (rejected)",
+    Fate.CLOSED: "refused (RST)",
+    Fate.UNROUTABLE: "unreachable",
+    Fate.LOOP: "TTL exceeded",
+    Fate.MIXED: "mixed",
+}
+
+
+def experiment(
+    service: Service, trials: Sequence[Trial], claims: Sequence[Claim], elapsed: float
+) -> str:
+    """Verdict, table, disagreements, claims. elapsed: seconds."""
+    rows = [("POLICY", "THROUGH", "ANSWER", "POD SEES", "HOPS", "AS PREDICTED")]
+    reasons = [""]
+    for trial in trials:
+        observed = trial.observed
+        rows.append(
+            (
+                trial.policy,
+                f"{trial.flow.destination.node} {trial.flow.destination}",
+                _answer(observed),
+                _listed(seen.source_ip for seen in observed.seen),
+                _listed(map(str, sorted(observed.hops))),
+                "yes" if trial.agree else "NO",
+            )
+        )
+        reasons.append(trial.predicted.reason)
+    parts = [verdict(service, trials, elapsed), "", *_table(rows, reasons)]
+    for trial in trials:
+        if not trial.agree:
+            parts += ["", *_disagreement(trial)]
+    if claims:
+        parts += ["", *_claims(claims)]
+    return "\n".join(parts)
+
+
+def predictions(service: Service, rows: Sequence[tuple[Policy, Flow, Outcome]]) -> str:
+    """The same table where nothing could be observed."""
+    cells = [("POLICY", "THROUGH", "PREDICTED", "POD WOULD SEE", "HOPS")]
+    reasons = [""]
+    for policy, flow, outcome in rows:
+        cells.append(
+            (
+                policy,
+                f"{flow.destination.node} {flow.destination}",
+                _WORDS[outcome.fate],
+                _listed(str(b.source_ip) for b in outcome.backends),
+                _listed(str(b.hops) for b in outcome.backends),
+            )
+        )
+        reasons.append(outcome.reason)
+    return "\n".join([f"{service}: predicted, not observed", "", *_table(cells, reasons)])
+
+
+def verdict(service: Service, trials: Sequence[Trial], elapsed: float) -> str:
+    """One sentence: who is lost under which policy, and whether prediction and packets agree."""
+    told = "; ".join(_policy_verdict(p, trials) for p in dict.fromkeys(t.policy for t in trials))
+    agreeing = sum(trial.agree for trial in trials)
+    word = "agree" if agreeing == len(trials) else "DISAGREE"
+    return "\n".join(
+        textwrap.wrap(
+            f"{service}: {told}. Prediction and packets {word}: {agreeing} of {len(trials)} rows,"
+            f" in {elapsed:.2f} s.",
+            _WIDTH,
+        )
+    )
+
+
+def _policy_verdict(policy: Policy, trials: Sequence[Trial]) -> str:
+    rows = [trial for trial in trials if trial.policy == policy]
+    lost = [t for t in rows if t.observed.fate is not Fate.DELIVERED]
+    if not lost:
+        kept = all(
+            seen.source_ip == str(t.flow.source.ip) for t in rows for seen in t.observed.seen
+        )
+        client = "keeps the client's address" if kept else "hides the client's address"
+        return f"{policy} serves through every node and {client}"
+    fates = Counter(_WORDS[t.observed.fate] for t in lost)
+    nodes = ", ".join(dict.fromkeys(str(t.flow.destination.node) for t in lost))
+    what = " or ".join(fates)
+    if len(lost) == len(rows):
+        return f"{policy} serves through no node: {what}"
+    return f"{policy} loses what enters through {nodes}: {what}"
+
+
+def _answer(observed: Observation) -> str:
+    if observed.fate is Fate.MIXED:
+        return ", ".join(f"{count} {_WORDS[fate]}" for fate, count in observed.fates.items())
+    return f"{_WORDS[observed.fate]} {observed.attempts}/{observed.attempts}"
+
+
+def _disagreement(trial: Trial) -> Iterable[str]:
+    predicted, observed = trial.predicted, trial.observed
+    yield (
+        f"DISAGREE: {trial.policy} through {trial.flow.destination.node}"
+        f" ({trial.flow.destination})"
+    )
+    expected = ", ".join(f"{b.pod} seeing {b.source_ip}" for b in predicted.backends)
+    yield from _wrapped(f"predicted: {predicted.fate}" + (f" by {expected}" if expected else ""))
+    saw = ", ".join(f"{s.pod} saw {s.source_ip} ({n})" for s, n in observed.seen.items())
+    yield from _wrapped(f"observed:  {observed.fate}" + (f"; {saw}" if saw else ""))
+    if observed.evidence:
+        yield from _wrapped(f"evidence:  {observed.evidence}")
+
+
+def _claims(claims: Sequence[Claim]) -> list[str]:
+    width = max(len(claim.says) for claim in claims)
+    found = ["What people say, judged by this run:"]
+    for claim in claims:
+        found += textwrap.wrap(
+            f"{claim.verdict:<5}  {claim.says:<{width}}  {claim.because}",
+            _WIDTH - 2,
+            initial_indent="  ",
+            subsequent_indent=" " * (width + 11),
+            break_long_words=False,
+        )
+    return found
+
+
+def _table(rows: Sequence[tuple[str, ...]], reasons: Sequence[str]) -> list[str]:
+    """Columns as wide as their widest cell; under each row its reason, indented."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    found = []
+    for row, reason in zip(rows, reasons, strict=True):
+        cells = (f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True))
+        found.append("  ".join(cells).rstrip())
+        found += _wrapped(reason)
+    return found
+
+
+def _wrapped(text: str) -> list[str]:
+    return textwrap.wrap(text, _WIDTH, initial_indent="  ", subsequent_indent="  ")
+
+
+def _listed(items: Iterable[str]) -> str:
+    return ", ".join(dict.fromkeys(items)) or "-"
