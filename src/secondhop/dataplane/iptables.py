@@ -53,7 +53,6 @@ _KUBE_FIREWALL = (
     " -m conntrack ! --ctstate RELATED,ESTABLISHED,DNAT -j DROP"
 )
 _KUBE_FORWARD = (
-    "-m conntrack --ctstate INVALID -j DROP",
     '-m comment --comment "kubernetes forwarding rules"'
     f" -m mark --mark {_MASQUERADE_MARK} -j ACCEPT",
     '-m comment --comment "kubernetes forwarding conntrack rule"'
@@ -66,9 +65,17 @@ _KUBE_POSTROUTING = (
 )
 
 
-def rules(cluster: Cluster, node: Node, family: Family = 4) -> Ruleset:
-    """All of kube-proxy's chains on this node, for one family."""
-    writer = _Writer(cluster, node, family)
+INVALID_COUNTER = "ct_state_invalid_dropped_pkts"
+LOCALHOST_COUNTER = "localhost_nps_accepted_pkts"
+
+
+def rules(cluster: Cluster, node: Node, *, counters: bool, family: Family = 4) -> Ruleset:
+    """All of kube-proxy's chains on this node, for one family.
+
+    counters: the kernel has the two nfacct objects by which kube-proxy counts; on one without
+    nfacct it leaves the counting rules out.
+    """
+    writer = _Writer(cluster, node, family, counters)
     for service in cluster.services:
         cluster_ip = service.cluster_ip(family)
         if cluster_ip is None or service.type == "ExternalName" or service.proxy_name is not None:
@@ -146,15 +153,20 @@ def _near(ready: Sequence[Endpoint], node: Node) -> Sequence[Endpoint]:
 class _Writer:
     """Collects the chains of one node."""
 
-    def __init__(self, cluster: Cluster, node: Node, family: Family) -> None:
+    def __init__(self, cluster: Cluster, node: Node, family: Family, counters: bool) -> None:
         self._cluster = cluster
+        self._counters = counters
         self._node = node
         self._family = family
+        self._localhost = cluster.proxy.localhost_node_ports and family == 4
         self._pods = next((n for n in cluster.proxy.detect_local if n.version == family), None)
         self._filter: dict[str, list[str]] = {
             "KUBE-EXTERNAL-SERVICES": [],
             "KUBE-FIREWALL": [],
-            "KUBE-FORWARD": list(_KUBE_FORWARD),
+            "KUBE-FORWARD": [
+                f"-m conntrack --ctstate INVALID{self._counted(INVALID_COUNTER)} -j DROP",
+                *_KUBE_FORWARD,
+            ],
             "KUBE-NODEPORTS": [],
             "KUBE-PROXY-CANARY": [],
             "KUBE-PROXY-FIREWALL": [],
@@ -167,7 +179,7 @@ class _Writer:
             "KUBE-PROXY-CANARY": [],
             "KUBE-SERVICES": [],
         }
-        if cluster.proxy.localhost_node_ports and family == 4:
+        if self._localhost:
             self._filter["KUBE-FIREWALL"].append(_KUBE_FIREWALL)
 
     def service_port(self, selected: _Selected, cluster_ip: Address) -> None:
@@ -226,11 +238,14 @@ class _Writer:
         protocol, number = selected.port.protocol.lower(), selected.port.node_port
         if selected.anywhere:
             ext = selected.chain("EXT")
-            self._add(
-                "KUBE-NODEPORTS",
+            match = (
                 f'-p {protocol} -m comment --comment "{selected.name}" -m {protocol}'
-                f" --dport {number} -j {ext}",
+                f" --dport {number}"
             )
+            if self._counters and self._localhost:
+                counted = self._counted(LOCALHOST_COUNTER)
+                self._add("KUBE-NODEPORTS", f"-d 127.0.0.0/8 {match}{counted} -j {ext}")
+            self._add("KUBE-NODEPORTS", f"{match} -j {ext}")
             self._external(selected, ext)
         if refusal := selected.refusal(chosen):
             comment, target = refusal
@@ -309,6 +324,9 @@ class _Writer:
         own += [bridge] if bridge else []
         own += [overlay] if overlay and self._cluster.cni.backend == "vxlan" else []
         return own
+
+    def _counted(self, counter: str) -> str:
+        return f" -m nfacct --nfacct-name {counter}" if self._counters else ""
 
     def _add(self, chain: str, *lines: str) -> None:
         self._nat.setdefault(chain, []).extend(lines)

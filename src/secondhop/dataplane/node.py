@@ -7,10 +7,10 @@ from . import flannel, iptables
 from .ruleset import Ruleset
 
 
-def rules(cluster: Cluster, node: Node) -> Ruleset:
-    """One node's IPv4 ruleset in iptables mode."""
+def rules(cluster: Cluster, node: Node, *, counters: bool) -> Ruleset:
+    """One node's IPv4 ruleset in iptables mode; counters: whether the kernel has kube-proxy's."""
     merged: dict[str, dict[str, tuple[str, ...]]] = {}
-    for part in (iptables.rules(cluster, node), flannel.rules(cluster, node)):
+    for part in (iptables.rules(cluster, node, counters=counters), flannel.rules(cluster, node)):
         for table, chains in part.items():
             into = merged.setdefault(table, {})
             for chain, lines in chains.items():

@@ -1,4 +1,4 @@
-"""The experiment on a throw-away lab: apply, probe, patch, probe, and compare with the prediction."""
+"""The experiment on a throw-away lab: apply, probe, patch, probe, compare with the prediction."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def run(
     with Lab(world.cluster) as lab:
         world = with_readiness(world, lab.ready())
         for policy in policies(service):
-            cluster = with_policy(world, service, policy).cluster
+            cluster = with_policy(world.cluster, service, policy)
             lab.program(cluster)
             yield Applied(policy, cluster)
             for flow in planned:
@@ -55,7 +55,7 @@ def run(
 def predictions(world: World, service: Service) -> list[tuple[Policy, Flow, Outcome]]:
     """The same rows from the manifests alone. Raises UsageError."""
     return [
-        (policy, flow, predict(with_policy(world, service, policy).cluster, flow))
+        (policy, flow, predict(with_policy(world.cluster, service, policy), flow))
         for policy in policies(service)
         for flow in flows(world.cluster, service)
     ]

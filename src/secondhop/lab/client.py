@@ -42,9 +42,9 @@ class Lab:
     ) -> None:
         self._sandbox.close()
 
-    def ready(self) -> Mapping[tuple[str, str], bool]:
-        """Which pods, by (namespace, name), are ready. To be asked once, first."""
-        answer: Mapping[tuple[str, str], bool] = self._receive()
+    def ready(self) -> Mapping[str, bool]:
+        """Which pods, by `namespace/name`, are ready. To be asked once, first."""
+        answer: Mapping[str, bool] = self._receive()
         return answer
 
     def program(self, cluster: Cluster) -> None:

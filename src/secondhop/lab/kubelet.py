@@ -1,8 +1,8 @@
 """Pods: a namespace with an address, a listening whoami, and a readiness probe.
 
 `traefik/whoami` runs the built-in whoami with its arguments and environment. Any other image is
-stood in for by whoami on the ports that the container or the Service's endpoints name: where traffic
-lands does not depend on what answers.
+stood in for by whoami on the ports that the container or the Service's endpoints name: where
+traffic lands does not depend on what answers.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from ipaddress import IPv4Address
 
 from ..errors import LabError
 from ..model.cluster import Cluster, Pod, Probe
-from .netlink import Netlink
+from .rtnetlink import Netlink
 from .whoami import Settings, Whoami, settings
 from .wiring import Wiring
 
@@ -31,8 +31,8 @@ class Kubelet:
         self._wiring = wiring
         self._servers: list[asyncio.Server] = []
 
-    async def start(self) -> dict[tuple[str, str], bool]:
-        """Start every placed pod; which of them became ready, by (namespace, name)."""
+    async def start(self) -> dict[str, bool]:
+        """Start every placed pod; which of them became ready, by `namespace/name`."""
         pods = [pod for pod in workloads(self._cluster) if pod.node]
         for node in self._cluster.nodes:
             mine = [p for p in pods if p.node == node.name and not p.host_network]
@@ -41,7 +41,7 @@ class Kubelet:
             await self._serve(pod)
         self._wiring.wait_ready()
         ready = await asyncio.gather(*(self._ready(pod) for pod in pods))
-        return {(p.namespace, p.name): up for p, up in zip(pods, ready, strict=True)}
+        return {str(pod): up for pod, up in zip(pods, ready, strict=True)}
 
     async def _serve(self, pod: Pod) -> None:
         netlink = self._netlink(pod)
@@ -52,7 +52,8 @@ class Kubelet:
                 listener.bind(("0.0.0.0", config.port))
             except OSError as error:
                 raise LabError(
-                    f"pod {pod} cannot listen on port {config.port} of {pod.node}: {error.strerror}",
+                    f"pod {pod} on {pod.node} cannot listen on port {config.port}: "
+                    f"{error.strerror}",
                     "Two hostNetwork pods of one node need different ports.",
                 ) from None
             whoami = Whoami(config, netlink.addresses, lambda line: None)
@@ -95,7 +96,9 @@ def workloads(cluster: Cluster) -> Iterable[Pod]:
 
 def _node_of(cluster: Cluster, address: object) -> str | None:
     for node in cluster.nodes:
-        if any(i.ip == address for i in node.addresses) or any(address in c for c in node.pod_cidrs):
+        if any(i.ip == address for i in node.addresses) or any(
+            address in c for c in node.pod_cidrs
+        ):
             return node.name
     return None
 

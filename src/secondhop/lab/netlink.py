@@ -1,79 +1,35 @@
-"""rtnetlink, many messages in one send: links, addresses, routes, neighbours, and their state.
+"""Netlink's framing, and the little of netfilter's that the lab asks for itself.
 
-Messages are collected and sent together (`commit`), because a lab of a hundred pods is thousands of
-them. Interfaces are created with indexes of our choice, so that nothing needs to be looked up.
-Numbers are those of <linux/rtnetlink.h>, <linux/if_link.h>, <linux/neighbour.h>.
+Numbers are those of <linux/netlink.h> and <linux/netfilter/nfnetlink.h>.
 """
 
 from __future__ import annotations
 
-import errno
 import os
 import socket
 import struct
-from collections.abc import Iterator, Mapping
-from ipaddress import ip_address
-from typing import NamedTuple
+from collections.abc import Iterator
 
-from ..errors import LabError
-from ..model.cluster import Address, Interface, Network
 from .netns import Namespace
 
-_REQUEST, _ACK, _DUMP = 1, 4, 0x300
-_CREATE = 0x400 | 0x200  # NLM_F_CREATE | NLM_F_EXCL
-_ERROR, _DONE = 2, 3
-_NEWLINK, _GETLINK, _SETLINK, _NEWADDR, _GETADDR, _NEWROUTE, _NEWNEIGH = 16, 18, 19, 20, 22, 24, 28
-_UP = 1
-_NESTED = 0x8000
-_PERMANENT, _NOARP = 0x80, 0x40
-_NTF_SELF, _ONLINK = 2, 4
-_NODAD = 2
-_HEADER = struct.Struct("=IHHII")
-_LINK = struct.Struct("=BxHiII")
-_ADDRESS = struct.Struct("=BBBBI")
-_CHUNK = 64 * 1024
+REQUEST, ACK, DUMP = 1, 4, 0x300
+CREATE = 0x400 | 0x200
+"""NLM_F_CREATE | NLM_F_EXCL"""
+ERROR, DONE = 2, 3
+HEADER = struct.Struct("=IHHII")
 
-OPERSTATE_UP = 6
-PORT_FORWARDING = 3
+_NETLINK_NETFILTER = 12
+_NEW_COUNTER = 7 << 8
 
 
-class Devconf:
-    """Per-device IPv4 settings (net.ipv4.conf.DEV.*) that netlink can set without /proc/sys."""
-
-    FORWARDING, SEND_REDIRECTS, RP_FILTER, ROUTE_LOCALNET = 1, 6, 8, 26
-
-
-class LinkState(NamedTuple):
-    """What the readiness barrier needs to know of a link."""
-
-    name: str
-    kind: str
-    operstate: int
-    port_state: int | None
-
-
-def _attribute(kind: int, payload: bytes) -> bytes:
+def attribute(kind: int, payload: bytes) -> bytes:
+    """One attribute: its header, payload and padding."""
     size = 4 + len(payload)
     return struct.pack("=HH", size, kind) + payload + b"\0" * (-size % 4)
 
 
-def _nest(kind: int, *attributes: bytes) -> bytes:
-    return _attribute(kind | _NESTED, b"".join(attributes))
-
-
-def _u32(value: int) -> bytes:
-    return struct.pack("=I", value)
-
-
-def _name(text: str) -> bytes:
-    return text.encode() + b"\0"
-
-
-def _family(address: Address) -> int:
-    return socket.AF_INET if address.version == 4 else socket.AF_INET6
-
-
-def _attributes(data: bytes) -> dict[int, bytes]:
+def attributes(data: bytes) -> dict[int, bytes]:
+    """Attributes by kind; of several of a kind the last."""
     found = {}
     offset = 0
     while offset + 4 <= len(data):
@@ -83,258 +39,40 @@ def _attributes(data: bytes) -> dict[int, bytes]:
     return found
 
 
-class Netlink:
-    """One rtnetlink socket inside a namespace; requests queue up until `commit`."""
-
-    def __init__(self, namespace: Namespace) -> None:
-        self.namespace = namespace
-        with namespace:
-            self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0)
-        self._socket.settimeout(10)
-        self._queue: list[tuple[bytes, str]] = []
-        self._sequence = 0
-
-    def close(self) -> None:
-        """Close the socket."""
-        self._socket.close()
-
-    # --- requests ---------------------------------------------------------------------------
-
-    def link_up(
-        self, index: int, what: str, *, conf: Mapping[int, int] | None = None, mtu: int = 0
-    ) -> None:
-        """Set a link up, with its IPv4 settings (refused at creation) in the same message."""
-        self._link(_SETLINK, 0, index, _mtu(mtu) + _af_spec(conf or {}), f"set {what} up")
-
-    def veth(
-        self,
-        name: str,
-        index: int,
-        peer: str,
-        peer_index: int,
-        peer_namespace: Namespace,
-        *,
-        mac: str,
-        peer_mac: str,
-        master: int = 0,
-    ) -> None:
-        """A pair: the near end here, up; the far end in another namespace, down until set up
-        there (it cannot be created up)."""
-        far = (
-            _LINK.pack(socket.AF_UNSPEC, 0, peer_index, 0, 0)
-            + _attribute(3, _name(peer))
-            + _attribute(1, _mac(peer_mac))
-            + _attribute(28, _u32(peer_namespace.fd))
-        )
-        near = _attribute(3, _name(name)) + _attribute(1, _mac(mac))
-        if master:
-            near += _attribute(10, _u32(master))
-        info = _nest(18, _attribute(1, b"veth"), _nest(2, _attribute(1, far)))
-        self._link(_NEWLINK, _CREATE, index, near + info, f"create {name}")
-
-    def bridge(self, name: str, index: int, *, mac: str, mtu: int) -> None:
-        """A bridge that passes what it switches through iptables (bridge-nf-call-iptables, without
-        which a pod cannot reach a pod of its own node through a clusterIP) and whose address is
-        pinned: unpinned it changes as ports come and go."""
-        data = _nest(
-            2,
-            _attribute(23, b"\0"),  # no multicast snooping: nothing here needs its timers
-            _attribute(36, b"\1"),
-            _attribute(37, b"\1"),
-        )
-        body = (
-            _attribute(3, _name(name))
-            + _attribute(1, _mac(mac))
-            + _mtu(mtu)
-            + _nest(18, _attribute(1, b"bridge"), data)
-        )
-        self._link(_NEWLINK, _CREATE, index, body, f"create {name}")
-
-    def hairpin(self, index: int, what: str) -> None:
-        """Let a bridge port send back where a frame came from: a pod that reaches itself."""
-        body = _LINK.pack(socket.AF_BRIDGE, 0, index, 0, 0) + _nest(12, _attribute(4, b"\1"))
-        self._add(_SETLINK, 0, body, f"hairpin mode on {what}")
-
-    def vxlan(
-        self,
-        name: str,
-        index: int,
-        *,
-        vni: int,
-        local: Address,
-        port: int,
-        mac: str,
-        mtu: int,
-    ) -> None:
-        """flannel's overlay device: it learns nothing, its neighbours are told."""
-        data = _nest(
-            2,
-            _attribute(1, _u32(vni)),
-            _attribute(4 if local.version == 4 else 17, local.packed),
-            _attribute(7, b"\0"),
-            _attribute(15, struct.pack("!H", port)),
-        )
-        body = (
-            _attribute(3, _name(name))
-            + _attribute(1, _mac(mac))
-            + _mtu(mtu)
-            + _nest(18, _attribute(1, b"vxlan"), data)
-        )
-        self._link(_NEWLINK, _CREATE, index, body, f"create {name}")
-
-    def address(self, index: int, interface: Interface) -> None:
-        """Give a link an address. IPv6 without duplicate detection: nobody else is here."""
-        body = _ADDRESS.pack(
-            _family(interface.ip), interface.network.prefixlen, _NODAD, 0, index
-        ) + _attribute(1, interface.ip.packed)
-        if interface.version == 4:
-            body += _attribute(2, interface.ip.packed)
-            body += _attribute(4, interface.network.broadcast_address.packed)
-        self._add(_NEWADDR, _CREATE, body, f"address {interface}")
-
-    def route(
-        self, network: Network | None, via: Address, index: int, *, onlink: bool = False
-    ) -> None:
-        """A route over a gateway; no network means the default route. onlink: the gateway is
-        reachable on that link whatever its addresses say."""
-        destination = _attribute(1, network.network_address.packed) if network else b""
-        body = (
-            struct.pack(
-                "=BBBBBBBBI",
-                _family(via),
-                network.prefixlen if network else 0,
-                0,
-                0,
-                254,  # main table
-                4,  # RTPROT_STATIC
-                0,
-                1,  # unicast
-                _ONLINK if onlink else 0,
-            )
-            + destination
-            + _attribute(5, via.packed)
-            + _attribute(4, _u32(index))
-        )
-        self._add(_NEWROUTE, _CREATE, body, f"route {network or 'default'} via {via}")
-
-    def neighbour(self, index: int, address: Address, mac: str) -> None:
-        """A permanent neighbour entry: that address has this hardware address."""
-        head = struct.pack("=BxxxiHBB", _family(address), index, _PERMANENT, 0, 0)
-        body = head + _attribute(1, address.packed) + _attribute(2, _mac(mac))
-        self._add(_NEWNEIGH, _CREATE, body, f"neighbour {address}")
-
-    def forwarding_entry(self, index: int, mac: str, remote: Address) -> None:
-        """A VXLAN forwarding entry: frames for that hardware address go to this node."""
-        head = struct.pack("=BxxxiHBB", socket.AF_BRIDGE, index, _PERMANENT | _NOARP, _NTF_SELF, 0)
-        body = head + _attribute(2, _mac(mac)) + _attribute(1, remote.packed)
-        self._add(_NEWNEIGH, _CREATE, body, f"forwarding entry {mac} to {remote}")
-
-    # --- sending ----------------------------------------------------------------------------
-
-    def commit(self) -> None:
-        """Send what has queued up and wait until the kernel did it all.
-
-        Raises LabError naming the first request that the kernel refused.
-        """
-        while self._queue:
-            sent: dict[int, str] = {}
-            block = b""
-            while self._queue and len(block) < _CHUNK:
-                message, what = self._queue.pop(0)
-                last = not self._queue or len(block) + len(message) >= _CHUNK
-                self._sequence += 1
-                size, kind, flags, _, _ = _HEADER.unpack_from(message)
-                flags |= _ACK if last else 0
-                block += _HEADER.pack(size, kind, flags, self._sequence, 0)
-                block += message[_HEADER.size :]
-                sent[self._sequence] = what
-            self._socket.send(block)
-            self._await(sent)
-
-    def _await(self, sent: Mapping[int, str]) -> None:
-        while True:
-            for kind, sequence, payload in _messages(self._socket.recv(_CHUNK)):
-                if kind != _ERROR or sequence not in sent:
-                    continue
-                number = -struct.unpack_from("=i", payload)[0]
-                if number:
-                    self._queue.clear()
-                    raise LabError(
-                        f"the kernel refused to {sent[sequence]} in {self.namespace.name}: "
-                        f"{os.strerror(number)} ({errno.errorcode.get(number, number)})",
-                        "Run `secondhop doctor`: it tries each part by itself.",
-                    )
-                if sequence == max(sent):
-                    return
-
-    def _link(self, kind: int, flags: int, index: int, attributes: bytes, what: str) -> None:
-        body = _LINK.pack(socket.AF_UNSPEC, 0, index, _UP, _UP) + attributes
-        self._add(kind, flags, body, what)
-
-    def _add(self, kind: int, flags: int, body: bytes, what: str) -> None:
-        head = _HEADER.pack(_HEADER.size + len(body), kind, _REQUEST | flags, 0, 0)
-        self._queue.append((head + body + b"\0" * (-len(body) % 4), what))
-
-    # --- questions --------------------------------------------------------------------------
-
-    def links(self) -> list[LinkState]:
-        """The state of every link here."""
-        found = []
-        for body in self._dump(_GETLINK, _LINK.pack(socket.AF_UNSPEC, 0, 0, 0, 0)):
-            attributes = _attributes(body[_LINK.size :])
-            info = _attributes(attributes.get(18, b""))
-            port = _attributes(info.get(5, b"")).get(1) if info.get(4) == b"bridge\0" else None
-            found.append(
-                LinkState(
-                    attributes[3].rstrip(b"\0").decode(),
-                    info.get(1, b"").rstrip(b"\0").decode(),
-                    attributes[16][0],
-                    port[0] if port else None,
-                )
-            )
-        return found
-
-    def addresses(self) -> list[str]:
-        """Every address of every link here, in the kernel's order."""
-        found: list[tuple[int, int, str]] = []
-        for body in self._dump(_GETADDR, _ADDRESS.pack(socket.AF_UNSPEC, 0, 0, 0, 0)):
-            *_, index = _ADDRESS.unpack_from(body)
-            attributes = _attributes(body[_ADDRESS.size :])
-            packed = attributes.get(2) or attributes[1]
-            found.append((index, len(packed), str(ip_address(packed))))
-        return [text for _, _, text in sorted(found, key=lambda entry: entry[:2])]
-
-    def _dump(self, kind: int, body: bytes) -> Iterator[bytes]:
-        self._sequence += 1
-        head = _HEADER.pack(_HEADER.size + len(body), kind, _REQUEST | _DUMP, self._sequence, 0)
-        self._socket.send(head + body)
-        while True:
-            for kind, sequence, payload in _messages(self._socket.recv(_CHUNK)):
-                if sequence != self._sequence:
-                    continue
-                if kind == _DONE:
-                    return
-                yield payload
-
-
-def _messages(data: bytes) -> Iterator[tuple[int, int, bytes]]:
+def messages(data: bytes) -> Iterator[tuple[int, int, bytes]]:
+    """The messages of one datagram: kind, sequence number, payload."""
     offset = 0
-    while offset + _HEADER.size <= len(data):
-        size, kind, _, sequence, _ = _HEADER.unpack_from(data, offset)
-        yield kind, sequence, data[offset + _HEADER.size : offset + size]
+    while offset + HEADER.size <= len(data):
+        size, kind, _, sequence, _ = HEADER.unpack_from(data, offset)
+        yield kind, sequence, data[offset + HEADER.size : offset + size]
         offset += (size + 3) & ~3
 
 
-def _mac(text: str) -> bytes:
-    return bytes.fromhex(text.replace(":", ""))
+class Netfilter:
+    """A netfilter netlink socket inside a namespace, for one request at a time."""
+
+    def __init__(self, namespace: Namespace) -> None:
+        self._name = namespace.name
+        self.socket = namespace.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_NETFILTER)
+
+    def request(self, kind: int, body: bytes, *, flags: int = 0, group: int = 0) -> None:
+        """Ask, and wait for the acknowledgement. Raises OSError if the kernel refuses."""
+        body = struct.pack("!BBH", socket.AF_UNSPEC, 0, group) + body
+        size = HEADER.size + len(body)
+        self.socket.send(HEADER.pack(size, kind, REQUEST | ACK | flags, 1, 0) + body)
+        for answer, _, payload in messages(self.socket.recv(4096)):
+            number = -struct.unpack_from("=i", payload)[0] if answer == ERROR else 0
+            if number:
+                raise OSError(number, f"netfilter in {self._name}: {os.strerror(number)}")
 
 
-def _mtu(mtu: int) -> bytes:
-    return _attribute(4, _u32(mtu)) if mtu else b""
-
-
-def _af_spec(conf: Mapping[int, int]) -> bytes:
-    if not conf:
-        return b""
-    values = b"".join(_attribute(index, _u32(value)) for index, value in conf.items())
-    return _nest(26, _nest(socket.AF_INET, _nest(1, values)))
+def create_counters(namespace: Namespace, *names: str) -> bool:
+    """Create nfacct objects; False where the kernel has none."""
+    netfilter = Netfilter(namespace)
+    with netfilter.socket:
+        try:
+            for name in names:
+                netfilter.request(_NEW_COUNTER, attribute(1, name.encode() + b"\0"), flags=CREATE)
+        except OSError:
+            return False
+    return True

@@ -1,8 +1,8 @@
 """Fresh connections from inside a namespace, and what became of each.
 
-A refusal is told by the client's own kernel: an ICMP error, which the socket's error queue holds with
-its type and sender, or a RST. A drop is proved by the rule that dropped (capture.py); only a packet
-that nobody claims is waited for.
+A refusal is told by the client's own kernel: an ICMP error, which the socket's error queue holds
+with its type and sender, or a RST. A drop is proved by the rule that dropped (capture.py); only a
+packet that nobody claims is waited for.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address
+from typing import Any
 
 from .. import __version__
 from ..model.fate import Fate, Observation, Seen
@@ -98,7 +99,9 @@ class Prober:
             sock.setsockopt(socket.IPPROTO_IP, _IP_RECVERR, 1)
             sock.bind((str(self._source), 0))
             target = (str(destination.address), destination.port)
-            with self._refusals.expect(Packet(*sock.getsockname(), *target)) as refusal:
+            source_port: int = sock.getsockname()[1]
+            syn = Packet(str(self._source), source_port, *target)
+            with self._refusals.expect(syn) as refusal:
                 unanswered = await self._connect(sock, target, refusal)
             if unanswered:
                 return unanswered
@@ -119,7 +122,7 @@ class Prober:
         """None once connected, else what became of the SYN."""
         loop = asyncio.get_running_loop()
         connecting = asyncio.ensure_future(loop.sock_connect(sock, target))
-        first = {connecting} if self._wait else {connecting, refusal}
+        first: set[asyncio.Future[Any]] = {connecting} if self._wait else {connecting, refusal}
         try:
             await asyncio.wait(first, timeout=CONNECT_SECONDS, return_when="FIRST_COMPLETED")
             if not connecting.done() and not self._wait and refusal.done():

@@ -9,10 +9,12 @@ import subprocess
 from collections.abc import Callable
 
 from ..dataplane import node as dataplane
+from ..dataplane.iptables import INVALID_COUNTER, LOCALHOST_COUNTER
 from ..dataplane.ruleset import Ruleset, transactions
 from ..errors import EnvironmentUnable, LabError
 from ..model.cluster import Cluster
 from .capture import Packet, Refusal, RefusalLog, instrument
+from .netlink import create_counters
 from .netns import Namespace
 
 _SECONDS = 30.0
@@ -41,10 +43,12 @@ class NodeProxy:
         self._namespace = namespace
         self._loaded: Ruleset = {}
         self._log = RefusalLog(namespace, report)
+        self._counters = create_counters(namespace, INVALID_COUNTER, LOCALHOST_COUNTER)
 
     async def sync(self, cluster: Cluster) -> None:
         """Make this node's kernel agree with the cluster's objects. Raises LabError."""
-        wanted = dataplane.rules(cluster, cluster.node(self._namespace.name))
+        node = cluster.node(self._namespace.name)
+        wanted = dataplane.rules(cluster, node, counters=self._counters)
         logged, meaning = instrument(wanted)
         self._log.meaning |= meaning
         for text in transactions(self._loaded, logged):
@@ -54,32 +58,64 @@ class NodeProxy:
 
 
 async def restore(namespace: Namespace, text: str) -> None:
-    """Feed one text to `iptables-restore --noflush -w` inside a namespace.
+    """Feed one text to `iptables-restore --noflush -w` inside a namespace, without blocking.
 
     Raises LabError with the program's complaint and the line that it is about.
     """
-    given, said = os.memfd_create("rules"), os.memfd_create("errors")
-    try:
-        os.write(given, text.encode())
-        os.lseek(given, 0, os.SEEK_SET)
-        with namespace:
-            process = subprocess.Popen(
-                [restore_program(), "--noflush", "-w"], stdin=given, stdout=said, stderr=said
-            )
+    with _Restore(namespace, text) as running:
         try:
-            await asyncio.wait_for(_exit(process.pid), _SECONDS)
+            await asyncio.wait_for(_exit(running.process.pid), _SECONDS)
         except TimeoutError:
-            process.kill()
-        if process.wait() != 0:
-            os.lseek(said, 0, os.SEEK_SET)
-            complaint = os.read(said, 4096).decode(errors="replace").strip()
+            running.process.kill()
+        running.finish()
+
+
+def restore_now(namespace: Namespace, text: str) -> None:
+    """The same, blocking, where no event loop runs. Raises LabError."""
+    with _Restore(namespace, text) as running:
+        running.finish()
+
+
+class _Restore:
+    """One iptables-restore at work. Rules and complaints are memory files: no pipe can fill up."""
+
+    def __init__(self, namespace: Namespace, text: str) -> None:
+        self._name = namespace.name
+        self._said = os.memfd_create("said")
+        rules = os.memfd_create("rules")
+        try:
+            os.write(rules, text.encode())
+            os.lseek(rules, 0, os.SEEK_SET)
+            with namespace:
+                self.process = subprocess.Popen(
+                    [restore_program(), "--noflush", "-w"],
+                    stdin=rules,
+                    stdout=self._said,
+                    stderr=self._said,
+                )
+        finally:
+            os.close(rules)
+
+    def __enter__(self) -> _Restore:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._said)
+
+    def finish(self) -> None:
+        """Wait for the end. Raises LabError if the rules were refused."""
+        try:
+            status = self.process.wait(_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            status = self.process.wait()
+        if status != 0:
+            os.lseek(self._said, 0, os.SEEK_SET)
+            complaint = os.read(self._said, 4096).decode(errors="replace").strip()
             raise LabError(
-                f"iptables-restore refused the rules of {namespace.name}: {complaint or 'timeout'}",
-                "Run `secondhop doctor`; if it finds nothing, please report this with the message.",
+                f"iptables-restore refused the rules of {self._name}: {complaint or status}",
+                "Run `secondhop doctor`; if it finds nothing, please report this message.",
             )
-    finally:
-        os.close(given)
-        os.close(said)
 
 
 async def _exit(pid: int) -> None:
@@ -87,9 +123,9 @@ async def _exit(pid: int) -> None:
     loop = asyncio.get_running_loop()
     ended: asyncio.Future[None] = loop.create_future()
     descriptor = os.pidfd_open(pid)
-    loop.add_reader(descriptor, lambda: ended.done() or ended.set_result(None))
+    loop.add_reader(descriptor, ended.cancel)
     try:
-        await ended
+        await asyncio.wait({ended})
     finally:
         loop.remove_reader(descriptor)
         os.close(descriptor)

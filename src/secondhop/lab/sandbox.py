@@ -77,7 +77,8 @@ class Sandbox:
 def refused(number: int) -> EnvironmentUnable:
     """The error for a kernel that refused the namespaces with this errno."""
     return EnvironmentUnable(
-        f"this machine refuses new user and network namespaces: {os.strerror(number)}",
+        "this machine refuses new user and network namespaces: "
+        f"{os.strerror(number)} ({errno.errorcode.get(number, number)})",
         "Run `secondhop doctor`: it names what stands in the way and the remedy.",
     )
 

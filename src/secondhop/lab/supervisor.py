@@ -57,8 +57,8 @@ class Supervisor:
         self._wiring: Any = None
         self._proxies: list[NodeProxy] = []
 
-    async def start(self, cluster: Cluster) -> dict[tuple[str, str], bool]:
-        """Build the cluster, start its pods; which of them became ready."""
+    async def start(self, cluster: Cluster) -> dict[str, bool]:
+        """Build the cluster, start its pods; which of them became ready, by `namespace/name`."""
         self._cluster = cluster
         self._wiring = Wiring(cluster)
         self._proxies = [
@@ -83,7 +83,7 @@ class Supervisor:
         return await prober.observe(flow.destination, attempts)
 
     async def descriptors(self) -> dict[str, int]:
-        """Where each namespace is held: `/proc/PID/fd/N` of this process, by its name in the lab."""
+        """This process's descriptor of each namespace, by its name in the lab."""
         wiring = self._wiring
         found = {"client": wiring.client, "router": wiring.router}
         found |= {f"node/{name}": netlink for name, netlink in wiring.nodes.items()}

@@ -18,8 +18,8 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
 from ..errors import LabError
 from ..model.cluster import Cluster, Node
-from .netlink import OPERSTATE_UP, PORT_FORWARDING, Devconf, Netlink
 from .netns import Namespace
+from .rtnetlink import OPERSTATE_UP, PORT_FORWARDING, Devconf, Netlink
 
 _LO, _ETH0, _FLANNEL, _CNI0 = 1, 2, 3, 4
 _FIRST_POD_PORT = 10

@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..model.claim import Claim
-from ..model.cluster import Service
+from ..model.cluster import Policy, Service
 from ..model.fate import Observation, Outcome, Trial
-from ..model.flow import Destination, Source
+from ..model.flow import Destination, Flow, Source
 
 API_VERSION = "secondhop/v1"
 
@@ -19,7 +19,7 @@ def experiment(
     service: Service, trials: Sequence[Trial], claims: Sequence[Claim], elapsed: float
 ) -> str:
     """An Experiment document. elapsed: seconds."""
-    return _document(
+    return document(
         "Experiment",
         {
             "service": str(service),
@@ -32,6 +32,22 @@ def experiment(
             ],
         },
     )
+
+
+def predictions(service: Service, rows: Sequence[tuple[Policy, Flow, Outcome]]) -> str:
+    """A Prediction document of the experiment's rows, where nothing could be observed."""
+    cells = [
+        {
+            "service": str(service),
+            "policy": policy,
+            "source": source(flow.source),
+            "destination": destination(flow.destination),
+            "via": flow.via,
+            "predicted": outcome(predicted),
+        }
+        for policy, flow, predicted in rows
+    ]
+    return document("Prediction", {"cells": cells})
 
 
 def source(one: Source) -> dict[str, Any]:
@@ -110,5 +126,6 @@ def _trial(trial: Trial) -> dict[str, Any]:
     }
 
 
-def _document(kind: str, fields: Mapping[str, Any]) -> str:
+def document(kind: str, fields: Mapping[str, Any]) -> str:
+    """One document of ours, ready to print."""
     return json.dumps({"apiVersion": API_VERSION, "kind": kind, **fields}, indent=1)

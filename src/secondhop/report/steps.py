@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 
-from ..model.cluster import Cluster, Policy, Pod, Service
+from ..model.cluster import Cluster, Pod, Policy, Service
 from ..model.fate import Fate, Trial
 
 

@@ -109,8 +109,7 @@ def _answer(observed: Observation) -> str:
 def _disagreement(trial: Trial) -> Iterable[str]:
     predicted, observed = trial.predicted, trial.observed
     yield (
-        f"DISAGREE: {trial.policy} through {trial.flow.destination.node}"
-        f" ({trial.flow.destination})"
+        f"DISAGREE: {trial.policy} through {trial.flow.destination.node} ({trial.flow.destination})"
     )
     expected = ", ".join(f"{b.pod} seeing {b.source_ip}" for b in predicted.backends)
     yield from _wrapped(f"predicted: {predicted.fate}" + (f" by {expected}" if expected else ""))

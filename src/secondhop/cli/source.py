@@ -1,0 +1,71 @@
+"""What several verbs share: the objects they are about, and which Service is meant."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import click
+
+from ..errors import UsageError
+from ..manifests import World, build, read_files, reference_documents
+from ..model.cluster import Service
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+def input_options(function: _F) -> _F:
+    """`-f` and `-n`, as kubectl has them."""
+    function = click.option(
+        "-n", "--namespace", default="default", help="Namespace of objects that name none."
+    )(function)
+    return click.option(
+        "-f",
+        "--filename",
+        "files",
+        multiple=True,
+        metavar="FILE",
+        help="Manifests and Lab files; - for stdin. Default: the reference experiment.",
+    )(function)
+
+
+def load(files: Sequence[str], namespace: str) -> World:
+    """The objects of these files, or the reference experiment. Raises ManifestError."""
+    return build(read_files(files) if files else reference_documents(), namespace=namespace)
+
+
+def choose(world: World, wanted: str | None, namespace: str) -> Service:
+    """The Service that `svc/NAME` names, or the only one that outside traffic can enter.
+
+    Raises UsageError naming the candidates.
+    """
+    services = world.cluster.services
+    if wanted is None:
+        open_ones = [s for s in services if any(p.node_port for p in s.ports)] or services
+        if len(open_ones) == 1:
+            return open_ones[0]
+        raise UsageError(
+            f"the input has {len(open_ones)} Services to choose from"
+            + (": " + ", ".join(map(str, open_ones)) if open_ones else ""),
+            "Name one, for example svc/NAME (with -n NAMESPACE)."
+            if open_ones
+            else "Add a Service to the files given with -f.",
+        )
+    name = _name(wanted)
+    for service in services:
+        if (service.namespace, service.name) == (namespace, name):
+            return service
+    known = ", ".join(map(str, services)) or "none"
+    raise UsageError(
+        f"there is no Service {namespace}/{name} in the input (known: {known})",
+        "Check the name, and the namespace given with -n.",
+    )
+
+
+def _name(wanted: str) -> str:
+    kind, slash, name = wanted.partition("/")
+    if not slash:
+        return wanted
+    if kind.lower() not in ("svc", "service", "services"):
+        raise UsageError(f"{wanted} is not a Service", "Write svc/NAME.")
+    return name
