@@ -15,7 +15,7 @@ import struct
 import zlib
 from collections.abc import Callable
 from ipaddress import IPv4Address
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from ..dataplane.ruleset import Ruleset
 from .netlink import Netfilter, attribute, attributes, messages
@@ -116,6 +116,23 @@ class RefusalLog:
         packet = _parse(found.get(9, b""))
         if packet and prefix in self.meaning:
             self._report(packet, Refusal(self._node, self.meaning[prefix]))
+
+
+Arrivals: TypeAlias = dict[tuple[str, int], int]
+"""The TTL with which a connection's SYN reached its pod, by the peer's address and port there."""
+
+_TCP_SAVE_SYN, _TCP_SAVED_SYN = 27, 28
+_IPV4_TTL = 8
+
+
+def keep_syn(listener: socket.socket) -> None:
+    """Let the kernel keep the SYN of every connection to this listener, until it is asked for."""
+    listener.setsockopt(socket.IPPROTO_TCP, _TCP_SAVE_SYN, 1)
+
+
+def saved_ttl(connection: socket.socket) -> int:
+    """The TTL of the kept SYN: every node and router on the way has taken one off."""
+    return connection.getsockopt(socket.IPPROTO_TCP, _TCP_SAVED_SYN, 60)[_IPV4_TTL]
 
 
 def _parse(payload: bytes) -> Packet | None:

@@ -15,11 +15,13 @@ from ipaddress import IPv4Address
 
 from ..errors import LabError
 from ..model.cluster import Cluster, Pod, Probe
+from .capture import Arrivals, keep_syn, saved_ttl
 from .rtnetlink import Netlink
 from .whoami import Settings, Whoami, settings
 from .wiring import Wiring
 
 _BACKLOG = 1024
+_MANY = 65536
 _WHOAMI = re.compile(r"(.*/)?whoami(:[^/]*)?(@.*)?")
 
 
@@ -29,7 +31,8 @@ class Kubelet:
     def __init__(self, cluster: Cluster, wiring: Wiring) -> None:
         self._cluster = cluster
         self._wiring = wiring
-        self._servers: list[asyncio.Server] = []
+        self._accepting: set[asyncio.Task[object]] = set()
+        self.arrivals: Arrivals = {}
 
     async def start(self) -> dict[str, bool]:
         """Start every placed pod; which of them became ready, by `namespace/name`."""
@@ -38,12 +41,12 @@ class Kubelet:
             mine = [p for p in pods if p.node == node.name and not p.host_network]
             self._wiring.add_pods(node.name, [(_key(p), _address(p)) for p in mine])
         for pod in pods:
-            await self._serve(pod)
+            self._serve(pod)
         self._wiring.wait_ready()
         ready = await asyncio.gather(*(self._ready(pod) for pod in pods))
         return {str(pod): up for pod, up in zip(pods, ready, strict=True)}
 
-    async def _serve(self, pod: Pod) -> None:
+    def _serve(self, pod: Pod) -> None:
         netlink = self._netlink(pod)
         for config in _listeners(self._cluster, pod):
             listener = netlink.namespace.socket(socket.AF_INET, socket.SOCK_STREAM)
@@ -56,9 +59,27 @@ class Kubelet:
                     f"{error.strerror}",
                     "Two hostNetwork pods of one node need different ports.",
                 ) from None
+            keep_syn(listener)
+            listener.listen(_BACKLOG)
             whoami = Whoami(config, netlink.addresses, lambda line: None)
-            loop = asyncio.get_running_loop()
-            self._servers.append(await loop.create_server(whoami, sock=listener, backlog=_BACKLOG))
+            asyncio.get_running_loop().add_reader(listener, self._accept, listener, whoami)
+
+    def _accept(self, listener: socket.socket, whoami: Whoami) -> None:
+        """Hand a connection to whoami, and note with which TTL its SYN came."""
+        try:
+            connection, peer = listener.accept()
+        except OSError:  # the client has gone again
+            return
+        if len(self.arrivals) >= _MANY:
+            self.arrivals.clear()
+        self.arrivals[peer] = saved_ttl(connection)
+        connection.setblocking(False)
+        loop = asyncio.get_running_loop()
+        task: asyncio.Task[object] = loop.create_task(
+            loop.connect_accepted_socket(whoami, connection)
+        )
+        self._accepting.add(task)
+        task.add_done_callback(self._accepting.discard)
 
     def _netlink(self, pod: Pod) -> Netlink:
         if pod.host_network and pod.node:

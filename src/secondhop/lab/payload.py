@@ -41,7 +41,7 @@ def _attachment(request: Request, size: int) -> Reply:
     spans = _spans(wanted, size) if wanted else []
     if spans is None:
         return error(416, "invalid range", _FILE)
-    found = [span for span in spans if span[0] < size or span == (size, size)]
+    found = [span for span in spans if span[0] <= span[1]]
     if spans and not found:
         missed = {**_FILE, "Content-Range": f"bytes */{size}"}
         return error(416, "invalid range: failed to overlap", missed)
@@ -54,7 +54,8 @@ def _attachment(request: Request, size: int) -> Reply:
 
 
 def _spans(wanted: str, size: int) -> list[tuple[int, int]] | None:
-    """What a Range header asks for, each from a byte up to another; None if it is malformed."""
+    """What a Range header asks for, each from a byte up to another, -1 for a start past the
+    end; None if it is malformed."""
     spans = []
     unit, _, specs = wanted.partition("=")
     for spec in specs.split(","):
@@ -65,7 +66,8 @@ def _spans(wanted: str, size: int) -> list[tuple[int, int]] | None:
         if not (first or last) or (first and last and int(first) > int(last)):
             return None
         if first:
-            spans.append((int(first), min(size, int(last) + 1) if last else size))
+            stop = min(size, int(last) + 1) if last else size
+            spans.append((int(first), stop if int(first) < size else -1))
         else:
             spans.append((max(0, size - int(last)), size))
     return spans if unit == "bytes" and specs else None

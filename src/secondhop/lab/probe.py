@@ -20,7 +20,7 @@ from typing import Any
 from .. import __version__
 from ..model.fate import Fate, Observation, Seen
 from ..model.flow import Destination
-from .capture import Packet, Refusal
+from .capture import Arrivals, Packet, Refusal
 from .netns import Namespace
 
 CONNECT_SECONDS = 1.0
@@ -34,18 +34,24 @@ _EXTENDED_ERROR = struct.Struct("=IBBBxII")
 _FROM_ICMP = 2
 _SO_EE_OFFENDER = struct.Struct("=HH4s")
 _TCP_INFO_RTT = 68
+_INITIAL_TTL = 64
 _PORT_UNREACHABLE = (3, 3)
 _TIME_EXCEEDED = 11
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One connection. reply: the body as it came; connect_ms: the handshake, by TCP's own clock."""
+    """One connection.
+
+    connect_ms: the handshake, by TCP's own clock. hops: cluster nodes crossed, by the TTL left.
+    reply: the body as it came.
+    """
 
     fate: Fate
     evidence: str
     seen: Seen | None = None
     connect_ms: float | None = None
+    hops: int | None = None
     reply: str = ""
 
 
@@ -73,19 +79,23 @@ class Refusals:
 
 
 class Prober:
-    """Probes from one namespace and address."""
+    """Probes from one namespace and address. routers: how many of them lie before the cluster."""
 
     def __init__(
         self,
         namespace: Namespace,
         source: IPv4Address,
         refusals: Refusals,
+        arrivals: Arrivals,
         *,
-        wait_timeouts: bool = False,
+        routers: int,
+        wait_timeouts: bool,
     ) -> None:
         self._namespace = namespace
         self._source = source
         self._refusals = refusals
+        self._arrivals = arrivals
+        self._routers = routers
         self._wait = wait_timeouts
 
     async def observe(self, destination: Destination, attempts: int) -> tuple[Observation, str]:
@@ -109,12 +119,13 @@ class Prober:
             try:
                 async with asyncio.timeout(_REPLY_SECONDS):
                     reply = await _get(sock, str(destination))
+                pod, (address, port) = _who(reply)
             except (OSError, TimeoutError, ValueError) as error:
                 said = str(error) or f"no reply in {_REPLY_SECONDS:.0f} s"
                 return Attempt(Fate.DROPPED, f"connected, but then: {said}")
-            seen = _who(reply)
-            said = f"{seen.pod or 'the pod'} answered and saw {seen.source_ip}"
-            return Attempt(Fate.DELIVERED, said, seen, connect_ms, reply)
+            ttl = self._arrivals.pop((address, port), None)
+            hops = None if ttl is None else _INITIAL_TTL - ttl - self._routers
+            return Attempt(Fate.DELIVERED, "", Seen(pod, address), connect_ms, hops, reply)
 
     async def _connect(
         self, sock: socket.socket, target: tuple[str, int], refusal: asyncio.Future[Refusal]
@@ -149,6 +160,7 @@ def summary(attempts: list[Attempt]) -> Observation:
         seen=Counter(a.seen for a in attempts if a.seen),
         fates=fates,
         connect_ms=tuple(sorted(a.connect_ms for a in attempts if a.connect_ms is not None)),
+        hops=Counter(a.hops for a in attempts if a.hops is not None),
         evidence=_told(evidence, len(attempts), fates),
     )
 
@@ -245,8 +257,11 @@ def _dechunked(body: bytes) -> bytes:
     return found
 
 
-def _who(reply: str) -> Seen:
-    """The pod that answered and the source address it saw, from whoami's reply."""
+def _who(reply: str) -> tuple[str, tuple[str, int]]:
+    """The pod that answered, and the source address and port it saw, from whoami's reply.
+
+    Raises ValueError if the reply is not whoami's.
+    """
     fields = dict(line.split(": ", 1) for line in reply.splitlines() if ": " in line)
-    address = fields.get("RemoteAddr", "").rpartition(":")[0]
-    return Seen(fields.get("Hostname", ""), address.strip("[]"))
+    address, _, port = fields.get("RemoteAddr", "").rpartition(":")
+    return fields.get("Hostname", ""), (address.strip("[]"), int(port))

@@ -54,7 +54,7 @@ class Wire(NamedTuple):
 def error(status: int, text: str, headers: Mapping[str, str] = MappingProxyType({})) -> Reply:
     """A plain text error."""
     all_headers = {**headers, "Content-Type": TEXT, "X-Content-Type-Options": "nosniff"}
-    return Reply(f"{text}\n".encode(), status, all_headers)
+    return Reply(f"{text}\n".encode("utf-8", "surrogateescape"), status, all_headers)
 
 
 def wire(request: Request, reply: Reply) -> Wire:

@@ -78,8 +78,15 @@ class Supervisor:
         """Try a flow with fresh connections; the observation, and the first reply as it came."""
         source = flow.source.ip
         assert isinstance(source, IPv4Address)
-        namespace = self._wiring.namespace(flow.source.kind)
-        prober = Prober(namespace, source, self._refusals, wait_timeouts=wait_timeouts)
+        client = next(i for i in self._cluster.client if i.ip == source)
+        prober = Prober(
+            self._wiring.namespace("client"),
+            source,
+            self._refusals,
+            self._kubelet.arrivals,
+            routers=0 if flow.destination.address in client.network else 1,
+            wait_timeouts=wait_timeouts,
+        )
         return await prober.observe(flow.destination, attempts)
 
     async def descriptors(self) -> dict[str, int]:

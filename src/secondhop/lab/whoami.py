@@ -7,7 +7,6 @@ trailers are read and dropped; a malformed chunk is a bad request.
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
 import time
@@ -32,6 +31,7 @@ _DURATION_PART = re.compile(r"([0-9]+\.?[0-9]*|\.[0-9]+)([nuµμm]?s|m|h)")
 _SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1, "m": 60, "h": 3600}
 _LONGEST_DURATION = 2**63 / 1e9
 
+_HTML_ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&#34;", "'": "&#39;"})
 _ZONE = re.compile(r"%[^%\]]*(?=\])")
 _JSON_ESCAPES = {ord(c): f"\\u{ord(c):04x}" for c in "&<>\u2028\u2029"}
 _JSON_ESCAPES |= {0xDC00 + byte: "\\ufffd" for byte in range(0x80, 0x100)}
@@ -121,7 +121,7 @@ class Whoami:
         }
         log(f"Starting up on port {settings.port}")
 
-    def __call__(self) -> asyncio.Protocol:
+    def __call__(self) -> Connection:
         """The protocol of one new connection."""
         return Connection(self._reply, self._patience)
 
@@ -133,7 +133,8 @@ class Whoami:
             raise
         if self._settings.verbose:
             now = time.strftime("%d/%b/%Y:%H:%M:%S +0000", time.gmtime())
-            line = f"{request.method} {request.target.path} {request.version}"
+            path = _encode(request.target.path).decode(errors="replace")
+            line = f"{request.method} {path} {request.version}"
             self._log(f'{peer} - - [{now}] "{line}" - -')
         return reply
 
@@ -210,7 +211,7 @@ def _moved(request: Request) -> Reply:
     if request.method not in ("GET", "HEAD"):
         return Reply(status=301, headers={"Location": where})
     headers = {"Content-Type": "text/html; charset=utf-8", "Location": where}
-    link = f'<a href="{where.replace("&", "&amp;")}">Moved Permanently</a>.\n\n'
+    link = f'<a href="{where.translate(_HTML_ESCAPES)}">Moved Permanently</a>.\n\n'
     return Reply(_encode(link) if request.method == "GET" else b"", 301, headers)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from collections.abc import Iterator, Sequence
 
 from ..model.cluster import Cluster, Pod, Policy, Service
@@ -13,10 +14,10 @@ def applied(files: Sequence[str], cluster: Cluster, service: Service) -> Iterato
     """`kubectl apply`, and what there is afterwards."""
     for file in files:
         yield f"$ kubectl apply -f {file}"
-    yield f"$ kubectl get pods -n {service.namespace} -o wide"
+    yield f"$ kubectl get pods{_namespace(service)} -o wide"
     pods = [pod for pod in cluster.pods if pod.namespace == service.namespace]
     yield from _columns([("NAME", "READY", "STATUS", "IP", "NODE"), *(_pod(p) for p in pods)])
-    yield f"$ kubectl get svc {service.name} -n {service.namespace}"
+    yield f"$ kubectl get svc {service.name}{_namespace(service)}"
     ports = ",".join(
         f"{p.port}:{p.node_port}/{p.protocol}" if p.node_port else f"{p.port}/{p.protocol}"
         for p in service.ports
@@ -33,7 +34,7 @@ def applied(files: Sequence[str], cluster: Cluster, service: Service) -> Iterato
 def patched(service: Service, policy: Policy) -> str:
     """`kubectl patch` to the other policy."""
     patch = json.dumps({"spec": {"externalTrafficPolicy": policy}})
-    return f"$ kubectl patch svc {service.name} -n {service.namespace} -p '{patch}'"
+    return f"$ kubectl patch svc {service.name}{_namespace(service)} -p '{patch}'"
 
 
 def probed(trial: Trial, reply: str) -> Iterator[str]:
@@ -46,8 +47,11 @@ def probed(trial: Trial, reply: str) -> Iterator[str]:
     else:
         yield f"$ {command}"
         yield from reply.rstrip().splitlines()
-    if observed.evidence:
-        yield f"# {observed.evidence}"
+    yield from textwrap.wrap(observed.evidence, 98, initial_indent="# ", subsequent_indent="# ")
+
+
+def _namespace(service: Service) -> str:
+    return "" if service.namespace == "default" else f" -n {service.namespace}"
 
 
 def _pod(pod: Pod) -> tuple[str, ...]:

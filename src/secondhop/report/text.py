@@ -120,15 +120,13 @@ def _disagreement(trial: Trial) -> Iterable[str]:
 
 
 def _claims(claims: Sequence[Claim]) -> list[str]:
-    width = max(len(claim.says) for claim in claims)
     found = ["What people say, judged by this run:"]
     for claim in claims:
         found += textwrap.wrap(
-            f"{claim.verdict:<5}  {claim.says:<{width}}  {claim.because}",
+            f"{claim.verdict:<5}  {claim.says}: {claim.because}",
             _WIDTH - 2,
             initial_indent="  ",
-            subsequent_indent=" " * (width + 11),
-            break_long_words=False,
+            subsequent_indent=" " * 9,
         )
     return found
 
