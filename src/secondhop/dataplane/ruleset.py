@@ -56,9 +56,9 @@ def _table(name: str, old: Chains, new: Chains) -> str:
         return ""
     lines = [f":{chain} - [0:0]" for chain in (*changed, *gone) if chain not in BUILT_IN]
     for chain in changed:
-        known = old.get(chain, ()) if chain in BUILT_IN else ()
-        lines += [f"-D {chain} {rule}" for rule in known if rule not in new[chain]]
-        lines += [f"-A {chain} {rule}" for rule in new[chain] if rule not in known]
+        if chain in BUILT_IN:  # never flushed: others may have rules there
+            lines += [f"-D {chain} {rule}" for rule in old.get(chain, ())]
+        lines += [f"-A {chain} {rule}" for rule in new[chain]]
     lines += [f"-X {chain}" for chain in gone]
     return _text(name, lines)
 

@@ -138,13 +138,14 @@ class Reader:
         if request.length > 0:
             yield from self._data(request, request.length)
             return
-        while request.size <= MAX_BODY and (size := (yield from self._chunk_size())):
+        while size := (yield from self._chunk_size()):
             yield from self._data(request, size)
+            if request.size > MAX_BODY:
+                return
             if (yield from self._line()).strip(b"\r\n"):
                 raise Refused(BAD_REQUEST)
-        if request.size <= MAX_BODY:
-            while (yield from self._line()).strip(b"\r\n"):
-                pass
+        while (yield from self._line()).strip(b"\r\n"):
+            pass
 
     def _data(self, request: Request, size: int) -> Generator[None, None, None]:
         """The next `size` bytes of a body, or as many as are worth reading."""
