@@ -46,7 +46,9 @@ def sandboxed(function: Callable[[], T]) -> T:
     return answer
 
 
-def enter(lab: Lab, where: str, *argv: str, timeout: float = 10) -> subprocess.CompletedProcess[str]:
+def enter(
+    lab: Lab, where: str, *argv: str, timeout: float = 10
+) -> subprocess.CompletedProcess[str]:
     """Run a program inside a lab's namespace with util-linux's nsenter: not one line of secondhop."""
     descriptor = f"/proc/{lab.pid}/fd/{lab.descriptors()[where]}"
     return subprocess.run(

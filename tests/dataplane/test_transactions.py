@@ -56,7 +56,9 @@ def rules_of(saved: str) -> tuple[list[str], set[str]]:
     """Rules in their order, and the chains."""
     lines = saved.splitlines()
     rules = [line for line in lines if line.startswith("-A")]
-    return sorted(rules, key=lambda r: r.split()[1]), {x.split()[0] for x in lines if x.startswith(":KUBE")}
+    return sorted(rules, key=lambda r: r.split()[1]), {
+        x.split()[0] for x in lines if x.startswith(":KUBE")
+    }
 
 
 def test_equal_states_need_nothing() -> None:

@@ -22,7 +22,7 @@ _END_OF_HEAD = re.compile(rb"\n\r?\n")
 _REQUEST_LINE = re.compile(
     r"([!#$%&'*+.^_`|~0-9A-Za-z-]+) ([^\x00-\x20\x7f]+) HTTP/([0-9])\.([0-9])"
 )
-_FOLD = re.compile(r"[ \t]*\n[ \t]+")
+_FOLD = re.compile(r"\n[ \t]+")
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 _HOST = re.compile(r"[A-Za-z0-9!$%&()*+,\-.:;=\[\]'_~]*")
@@ -227,7 +227,7 @@ def _headers(text: str) -> dict[str, list[str]]:
         raise Refused(BAD_REQUEST)
     if _CONTROL.search(text):
         raise Refused(f"{BAD_REQUEST}: invalid header value")
-    for line in _FOLD.sub(" ", text).split("\n"):
+    for line in _unfold(text).split("\n"):
         name, colon, value = line.partition(":")
         if not colon:
             raise Refused(BAD_REQUEST)
@@ -236,6 +236,13 @@ def _headers(text: str) -> dict[str, list[str]]:
         name = "-".join([word.capitalize() for word in name.split("-")])
         headers.setdefault(name, []).append(value.strip(" \t"))
     return headers
+
+
+def _unfold(text: str) -> str:
+    """Headers with those that go on over several lines brought on one."""
+    if "\n " not in text and "\n\t" not in text:
+        return text
+    return _FOLD.sub(" ", "\n".join([line.rstrip(" \t") for line in text.split("\n")]))
 
 
 def _host(headers: dict[str, list[str]], required: bool) -> str:

@@ -12,7 +12,7 @@ from .url import TRUE, query_value
 
 _INTEGER = re.compile(r"[+-]?[0-9]{1,19}")
 _UNITS = {"kb": 1 << 10, "mb": 1 << 20, "gb": 1 << 30, "tb": 1 << 40}
-_SPAN = re.compile(r"[ \t]*([0-9]{0,19})[ \t]*-[ \t]*([0-9]{0,19})[ \t]*")
+_SPAN = re.compile(r"([0-9]{0,19})-([0-9]{0,19})")
 _LETTERS = b"-ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _BLOCK = 32 << 10
 _PATTERN = _LETTERS * (_BLOCK // len(_LETTERS) + 2)
@@ -61,7 +61,7 @@ def _spans(wanted: str, size: int) -> list[tuple[int, int]] | None:
     for spec in specs.split(","):
         if not spec.strip(" \t"):
             continue
-        match = _SPAN.fullmatch(spec)
+        match = _SPAN.fullmatch("-".join([end.strip(" \t") for end in spec.split("-")]))
         first, last = match.groups() if match else ("", "")
         if not (first or last) or (first and last and int(first) > int(last)):
             return None

@@ -52,11 +52,14 @@ class Devconf:
 
 
 class LinkState(NamedTuple):
-    """What the readiness barrier needs to know of a link."""
+    """What the readiness barrier needs to know of a link. bridge: index of the one it is a port of,
+    or 0; port_state: None unless it is one."""
 
+    index: int
     name: str
     kind: str
     operstate: int
+    bridge: int
     port_state: int | None
 
 
@@ -274,14 +277,17 @@ class Netlink:
         """The state of every link here."""
         found = []
         for body in self._dump(_GETLINK, _LINK.pack(socket.AF_UNSPEC, 0, 0, 0, 0)):
+            _, _, index, _, _ = _LINK.unpack_from(body)
             link = attributes(body[_LINK.size :])
             info = attributes(link.get(18, b""))
             port = attributes(info.get(5, b"")).get(1) if info.get(4) == b"bridge\0" else None
             found.append(
                 LinkState(
+                    index,
                     link[3].rstrip(b"\0").decode(),
                     info.get(1, b"").rstrip(b"\0").decode(),
                     link[16][0],
+                    struct.unpack("=I", link[10])[0] if 10 in link else 0,
                     port[0] if port else None,
                 )
             )

@@ -65,7 +65,7 @@ def query_value(query: str, key: str) -> str:
     """The first value of a key, empty if there is none; what Go cannot parse is skipped."""
     for item in query.split("&"):
         name, _, value = item.partition("=")
-        if ";" in item or _BAD_ESCAPE.search(item):
+        if not name or ";" in item or _BAD_ESCAPE.search(item):
             continue
         if _unescape(name.replace("+", " ")) == key:
             return _unescape(value.replace("+", " "))

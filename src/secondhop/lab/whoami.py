@@ -27,7 +27,7 @@ _GRPC = "/whoami.Whoami/"
 
 _FALSE = {"0", "f", "F", "false", "FALSE", "False"}
 
-_DURATION_PART = re.compile(r"([0-9]+\.?[0-9]*|\.[0-9]+)([nuµμm]?s|m|h)")
+_DURATION_PART = re.compile(r"([0-9]{1,20}(?:\.[0-9]{0,20})?|\.[0-9]{1,20})([nuµμm]?s|m|h)")
 _SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1, "m": 60, "h": 3600}
 _LONGEST_DURATION = 2**63 / 1e9
 

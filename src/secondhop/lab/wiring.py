@@ -98,10 +98,13 @@ class Wiring:
             pod.commit()
 
     def wait_ready(self) -> None:
-        """The readiness barrier: every veth operationally up, every bridge port forwarding.
+        """The readiness barrier: every veth operationally up, every bridge port forwarding, and
+        every bridge that has ports up as well.
 
-        Without it a few runs in a hundred lose their first packet and pay a second. The bridges'
-        own operstate is of no interest: it lags by up to a second. Raises LabError after ten.
+        Without it a few runs in a hundred lose their first packet and pay a second. A bridge that
+        was set up before its first port came drops what it is to send until its own carrier event
+        has run; that takes microseconds then, but up to a second for one set up later. Raises
+        LabError after ten.
         """
         deadline = time.monotonic() + _READY_SECONDS
         waiting = self._netlinks
@@ -207,10 +210,12 @@ class Wiring:
 
 
 def _unready(netlink: Netlink) -> list[str]:
+    links = netlink.links()
+    with_ports = {link.bridge for link in links}
     return [
         link.name
-        for link in netlink.links()
-        if (link.kind == "veth" and link.operstate != OPERSTATE_UP)
+        for link in links
+        if (link.operstate != OPERSTATE_UP and (link.kind == "veth" or link.index in with_ports))
         or link.port_state not in (None, PORT_FORWARDING)
     ]
 

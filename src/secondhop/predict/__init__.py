@@ -7,7 +7,7 @@ from dataclasses import replace
 from ..model.cluster import Cluster
 from ..model.fate import Outcome
 from ..model.flow import Flow
-from .path import World
+from .path import Paths
 from .story import outcome, steps
 
 __all__ = ["predict"]
@@ -15,5 +15,5 @@ __all__ = ["predict"]
 
 def predict(cluster: Cluster, flow: Flow) -> Outcome:
     """The fate of one connection attempt; UsageError for a flow that cannot start."""
-    trail = World(cluster).walk(flow)
+    trail = Paths(cluster).walk(flow)
     return replace(outcome(trail), steps=steps(trail, cluster.proxy.mode))

@@ -1,0 +1,33 @@
+# One command for each habit. ARGS="…" is passed on: make run ARGS="-v", make test ARGS="-k doctor".
+
+.PHONY: setup setup-dev run test lint bench soak clean
+.SILENT:
+.DEFAULT_GOAL := run
+export PYTHONDONTWRITEBYTECODE :=
+
+run: setup            ## the reference experiment
+	.venv/bin/secondhop run $(ARGS)
+
+setup:                ## .venv/bin/secondhop and all it needs, for every user of the machine
+	scripts/setup
+
+setup-dev:            ## and what the tests need
+	scripts/setup dev
+
+test: setup-dev       ## every test but the long campaigns
+	.venv/bin/python -m pytest $(ARGS)
+
+soak: setup-dev       ## the long campaigns
+	.venv/bin/python -m pytest -m soak $(ARGS)
+
+lint: setup-dev       ## style, format, types
+	.venv/bin/ruff check --quiet
+	.venv/bin/ruff format --check --quiet
+	.venv/bin/mypy --no-error-summary
+
+bench: setup          ## `secondhop run` as a ratio to the floor
+	.venv/bin/python bench/run.py
+
+clean:                ## what setup and the tools made in this checkout
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find src tests bench -name __pycache__ -prune -exec rm -rf {} +

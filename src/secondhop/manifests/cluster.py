@@ -1,0 +1,173 @@
+"""Documents to a World: the Cluster that an API server, its controllers and a scheduler would make
+of these objects, and the Lab around it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from secondhop.errors import ManifestError, Problem
+from secondhop.model.cluster import Cluster, Policy, ProxyMode, Service
+
+from .allocate import NodePorts, with_cluster_ips, with_health_port, with_node_ports
+from .endpoints import SERVICE_NAME, Selection, derived, sliced
+from .lab import Lab, client_aside, read_lab
+from .nodes import machines, nodes_of_pods, read_node
+from .notes import assumed
+from .objects import Objects, sort_out
+from .placement import Places
+from .pods import WORKLOADS, Wanted, read_pods
+from .problems import Problems, invalid
+from .ranges import SERVICE_RANGES, probable, single
+from .read import Document
+from .resource import Resource
+from .services import Declared, read_service
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What `build` makes of the input.
+
+    skipped: kinds that say nothing about traffic, and how many of each there were. notes: what was
+    assumed. selections: the Services whose endpoints follow from the pods.
+    """
+
+    cluster: Cluster
+    lab: Lab
+    skipped: Mapping[str, int]
+    notes: tuple[str, ...]
+    selections: tuple[Selection, ...]
+
+
+def build(
+    documents: Sequence[Document],
+    *,
+    namespace: str = "default",
+    proxy_mode: ProxyMode | None = None,
+) -> World:
+    """The World of the input; ManifestError with every problem in it.
+
+    namespace: of objects that name none. proxy_mode: in place of the Lab's.
+    """
+    problems = Problems()
+    objects = sort_out(documents, namespace, problems)
+    declared = [one for r in objects.of("Service") if (one := read_service(r)) is not None]
+    endpoints = sliced(objects.of("EndpointSlice"))
+    wanted = list(read_pods(objects.of("Pod", *WORKLOADS)))
+    lab = _with_service_ranges(_lab(objects, wanted), objects, declared)
+    if proxy_mode is not None:
+        lab = replace(lab, proxy=replace(lab.proxy, mode=proxy_mode))
+    complete = with_node_ports(
+        with_cluster_ips(declared, lab.cni.service_cidrs, strict=_states_services(objects))
+    )
+    if problems.about("Lab"):  # its nodes may not be the ones that are meant
+        problems.settle()
+    places = Places(machines(lab.nodes, objects.of("Node")), lab.placement)
+    pods = places.settle(wanted)
+    problems.settle()
+    selections = tuple(_selections(complete, objects.of("EndpointSlice")))
+    world = World(
+        cluster=Cluster(
+            nodes=lab.nodes,
+            client=lab.client,
+            pods=pods,
+            services=tuple(one.service for one in complete),
+            endpoints=endpoints,
+            cni=lab.cni,
+            proxy=lab.proxy,
+        ),
+        lab=lab,
+        skipped=dict(objects.skipped),
+        notes=(*assumed(objects, lab, complete, wanted), *places.notes),
+        selections=selections,
+    )
+    return with_readiness(world, {})
+
+
+def with_readiness(world: World, ready: Mapping[str, bool]) -> World:
+    """The World in which pods (by `namespace/name`) have another Ready condition, and the
+    endpoints that follow from it."""
+    cluster = world.cluster
+    pods = tuple(replace(pod, ready=ready.get(str(pod), pod.ready)) for pod in cluster.pods)
+    nodes = {node.name: node for node in cluster.nodes}
+    endpoints = dict(cluster.endpoints)
+    for selection in world.selections:
+        endpoints |= derived(selection, pods, nodes)
+    return replace(world, cluster=replace(cluster, pods=pods, endpoints=endpoints))
+
+
+def with_policy(cluster: Cluster, service: Service, policy: Policy) -> Cluster:
+    """The Cluster after `kubectl patch svc NAME -p '{"spec":{"externalTrafficPolicy":…}}'`.
+
+    A LoadBalancer's healthCheckNodePort is allocated under Local, released under Cluster.
+    ManifestError if the Service takes no traffic from outside; KeyError if it is not there.
+    """
+    if service.type not in ("NodePort", "LoadBalancer") and not service.external_ips:
+        why = invalid(policy, "may only be set for externally-accessible services")
+        remedy = "Set spec.type to NodePort or LoadBalancer first."
+        raise ManifestError(
+            [Problem("patch", f"Service {service}", "spec.externalTrafficPolicy", why, remedy)]
+        )
+    ports = NodePorts(_ports_in_use(cluster))
+    services = {str(one): one for one in cluster.services}
+    patched = replace(services[str(service)], external_traffic_policy=policy)
+    services[str(service)] = with_health_port(patched, ports)
+    return replace(cluster, services=tuple(services.values()))
+
+
+def _ports_in_use(cluster: Cluster) -> set[int]:
+    own = {port.node_port for service in cluster.services for port in service.ports}
+    return own | {service.health_check_node_port for service in cluster.services}
+
+
+def _lab(objects: Objects, wanted: Sequence[Wanted]) -> Lab:
+    """The Lab, over the nodes of Node objects, or else of what running pods tell of theirs."""
+    nodes = [read_node(resource) for resource in objects.of("Node")]
+    if not nodes:
+        nodes = nodes_of_pods(objects.of("Pod"))
+    addresses = [
+        single(ip) for one in wanted if not one.pod.host_network for ip in one.pod.addresses
+    ]
+    return read_lab(objects.lab, objects.stated, nodes, addresses)
+
+
+def _states_services(objects: Objects) -> bool:
+    """Whether the Lab document itself says which Service CIDRs there are."""
+    section = objects.lab.get("network") or {}
+    named = section.get("serviceCIDR") or section.get("serviceCIDRs")
+    return "network" in objects.stated and bool(named)
+
+
+def _with_service_ranges(lab: Lab, objects: Objects, declared: Sequence[Declared]) -> Lab:
+    """The Lab with Service CIDRs that hold the given clusterIPs, unless it states its own."""
+    if _states_services(objects):
+        return lab
+    given = [single(ip) for one in declared for ip in one.service.cluster_ips]
+    families = {cidr.version for cidr in (*lab.cni.service_cidrs, *given)}
+    taken = [*lab.cni.pod_cidrs, *(i.network for node in lab.nodes for i in node.addresses)]
+    ranges = tuple(
+        probable([ip for ip in given if ip.version == usual.version], usual, taken)
+        for usual in SERVICE_RANGES
+        if usual.version in families
+    )
+    cni = replace(lab.cni, service_cidrs=ranges)
+    return replace(lab, cni=cni, client=client_aside(lab, cni))
+
+
+def _selections(declared: Sequence[Declared], slices: Sequence[Resource]) -> Iterator[Selection]:
+    """The Services whose endpoints follow from pods: a selector, and no slice in the input."""
+    sliced_already = {(r.namespace, r.labels.get(SERVICE_NAME)) for r in slices}
+    for one in declared:
+        service = one.service
+        if (
+            one.selector
+            and not one.headless
+            and (service.namespace, service.name) not in sliced_already
+        ):
+            yield Selection(
+                service=service,
+                selector=one.selector,
+                targets=one.targets,
+                publish_not_ready=one.publish_not_ready,
+                distribution=one.distribution,
+            )

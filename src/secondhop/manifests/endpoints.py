@@ -1,0 +1,167 @@
+"""Endpoints of Services: EndpointSlices as they are, or derived from pods as the controller would
+(semantics §1.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from ipaddress import ip_address
+from typing import NamedTuple
+
+from secondhop.model.cluster import (
+    Address,
+    Endpoint,
+    Node,
+    Pod,
+    Service,
+    ServicePort,
+    ServicePortName,
+    in_proxy_order,
+)
+
+from .problems import invalid
+from .resource import Resource, protocol_of
+
+SERVICE_NAME = "kubernetes.io/service-name"
+HEADLESS = "service.kubernetes.io/headless"
+_VERSION = {"IPv4": 4, "IPv6": 6}
+
+
+class Selection(NamedTuple):
+    """What the EndpointSlice controller reads of a Service whose slices it writes.
+
+    targets: `targetPort` of each port, in order. distribution: a trafficDistribution, `Auto` for
+    topology-mode, or empty.
+    """
+
+    service: Service
+    selector: Mapping[str, str]
+    targets: tuple[int | str, ...]
+    publish_not_ready: bool = False
+    distribution: str = ""
+
+
+def gather(found: Iterable[Endpoint]) -> tuple[Endpoint, ...]:
+    """One endpoint for each `ip:port`, in kube-proxy's order: the last one wins, except that a
+    terminating one never replaces another."""
+    unique: dict[str, Endpoint] = {}
+    for endpoint in found:
+        if not (endpoint.terminating and str(endpoint) in unique):
+            unique[str(endpoint)] = endpoint
+    return in_proxy_order(unique.values())
+
+
+def sliced(resources: Iterable[Resource]) -> dict[ServicePortName, tuple[Endpoint, ...]]:
+    """The endpoints that EndpointSlice objects state, for every service port they name."""
+    found: dict[ServicePortName, list[Endpoint]] = {}
+    for resource in resources:
+        labels = resource.labels
+        version = _VERSION.get(resource.get("addressType"))
+        if SERVICE_NAME not in labels or HEADLESS in labels or version is None:
+            continue
+        for port in resource.get("ports") or []:
+            if not port.get("port"):
+                continue
+            protocol = protocol_of(port.get("protocol"))
+            name = ServicePortName(
+                resource.namespace, labels[SERVICE_NAME], port.get("name") or "", protocol
+            )
+            found.setdefault(name, []).extend(_stated(resource, port["port"], version))
+    return {name: gather(endpoints) for name, endpoints in found.items()}
+
+
+def _stated(resource: Resource, port: int, version: int) -> Iterator[Endpoint]:
+    for n, entry in enumerate(resource.get("endpoints") or []):
+        text = (entry.get("addresses") or [None])[0]
+        if text is None:
+            continue
+        address = _lenient(text)
+        if address is None or address.version != version:
+            resource.refuse(
+                ("endpoints", n, "addresses", 0),
+                invalid(text, f"must be an {resource.get('addressType')} address"),
+                "Correct the address, or addressType.",
+            )
+            continue
+        conditions = entry.get("conditions") or {}
+        hints = entry.get("hints") or {}
+        yield Endpoint(
+            address=address,
+            port=port,
+            pod=(entry.get("targetRef") or {}).get("name") or "",
+            node=entry.get("nodeName"),
+            ready=conditions.get("ready") is not False,
+            serving=conditions.get("serving") is not False,
+            terminating=conditions.get("terminating") is True,
+            zone_hints=frozenset(hint["name"] for hint in hints.get("forZones") or []),
+            node_hints=frozenset(hint["name"] for hint in hints.get("forNodes") or []),
+        )
+
+
+def _lenient(text: str) -> Address | None:
+    """An address; leading zeros are taken as kube-proxy takes them, as decimal."""
+    octets = text.split(".")
+    if len(octets) == 4 and all(o.isascii() and o.isdigit() for o in octets):
+        text = ".".join(str(int(octet[-4:])) for octet in octets)
+    try:
+        return ip_address(text)
+    except ValueError:
+        return None
+
+
+def derived(
+    selection: Selection, pods: Iterable[Pod], nodes: Mapping[str, Node]
+) -> dict[ServicePortName, tuple[Endpoint, ...]]:
+    """The endpoints the controller would write for one Service, for each of its ports."""
+    service = selection.service
+    families = {ip.version for ip in service.cluster_ips}
+    chosen = [
+        pod
+        for pod in pods
+        if pod.namespace == service.namespace
+        and selection.selector.items() <= pod.labels.items()
+        and (selection.publish_not_ready or pod.node in nodes)
+    ]
+    return {
+        service.port_name(port): gather(
+            _endpoint(selection, pod, address, number, nodes.get(pod.node or ""))
+            for pod in chosen
+            if (number := _resolve(port, target, pod))
+            for address in pod.addresses
+            if address.version in families
+        )
+        for port, target in zip(service.ports, selection.targets, strict=True)
+    }
+
+
+def _resolve(port: ServicePort, target: int | str, pod: Pod) -> int:
+    """The port's number in one pod; 0 when the pod has no container port of that name."""
+    if isinstance(target, int):
+        return target
+    named = (
+        p.port
+        for container in pod.containers
+        for p in container.ports
+        if p.name == target and p.protocol == port.protocol
+    )
+    return next(named, 0)
+
+
+def _endpoint(
+    selection: Selection, pod: Pod, address: Address, port: int, node: Node | None
+) -> Endpoint:
+    ready = selection.publish_not_ready or (pod.ready and not pod.terminating)
+    hinted = ready and node is not None
+    zone = node.zone if node is not None and hinted else None
+    by_zone = selection.distribution in ("PreferClose", "PreferSameZone", "PreferSameNode")
+    by_node = selection.distribution == "PreferSameNode"
+    return Endpoint(
+        address=address,
+        port=port,
+        pod=pod.name,
+        node=pod.node,
+        ready=ready,
+        serving=pod.ready,
+        terminating=pod.terminating,
+        zone_hints=frozenset([zone]) if by_zone and zone else frozenset(),
+        node_hints=frozenset([pod.node]) if by_node and hinted and pod.node else frozenset(),
+    )

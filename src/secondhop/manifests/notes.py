@@ -1,0 +1,50 @@
+"""What was assumed about the input, in sentences for a report."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from .lab import Lab
+from .objects import Objects
+from .pods import Wanted
+from .services import Declared
+
+
+def assumed(
+    objects: Objects, lab: Lab, declared: Sequence[Declared], wanted: Sequence[Wanted]
+) -> Iterator[str]:
+    """Everything that the input does not say and that an answer may hang on."""
+    yield from _nodes(objects, lab)
+    owners = {str(one.resource): None for one in wanted if one.resource.kind != "Pod"}
+    for owner in owners:
+        yield f"{owner}: no pods of it in the input, so they are derived and placed"
+    known = {node.name for node in lab.nodes}
+    stray = {one.pod.node for one in wanted if one.settled and one.pod.node} - known
+    if stray:
+        yield f"pods run on nodes that are not in the input: {', '.join(sorted(stray))}"
+    for one in declared:
+        yield from _service(one)
+
+
+def _nodes(objects: Objects, lab: Lab) -> Iterator[str]:
+    names = ", ".join(node.name for node in lab.nodes)
+    if "nodes" not in lab.stated:
+        if objects.of("Node"):
+            yield f"nodes {names}: from the Node objects, each subnet taken as a /24 (IPv6: /64)"
+        elif {node.name for node in lab.nodes} & {
+            resource.get("spec", "nodeName") for resource in objects.of("Pod")
+        }:
+            yield f"nodes {names}: from what the pods say of them"
+        else:
+            yield f"nodes {names}: no nodes in the input, the reference Lab's are assumed"
+    if "client" not in lab.stated:
+        yield f"client {lab.client[0].ip}: no Lab document says where the client is"
+
+
+def _service(one: Declared) -> Iterator[str]:
+    stated = one.resource.get("spec", "ports") or []
+    for port, entry in zip(one.service.ports, stated, strict=True):
+        if port.node_port and not entry.get("nodePort"):
+            yield f"{one.resource}: nodePort {port.node_port} is assumed for port {port.port}"
+    if one.distribution == "Auto":
+        yield f"{one.resource}: topology-mode Auto needs the nodes' CPUs; no hints are derived"

@@ -1,0 +1,56 @@
+"""Arithmetic of address ranges: what contains what, what is free, what was probably meant."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from ipaddress import IPv4Network, IPv6Network
+
+from secondhop.model.cluster import Address, Network
+
+POD_RANGES: tuple[Network, ...] = (IPv4Network("10.42.0.0/16"), IPv6Network("fd00:10:42::/48"))
+SERVICE_RANGES: tuple[Network, ...] = (
+    IPv4Network("10.43.0.0/16"),
+    IPv6Network("fd00:10:43::/112"),
+)
+NODE_PREFIX = {4: 24, 6: 64}
+"""Length of a node's pod CIDR, and of a node's own subnet, where none is said."""
+_USUAL_PREFIX = {4: 16, 6: 48}
+
+
+def inside(inner: Network, outer: Network) -> bool:
+    """Whether a range lies in another; False across families."""
+    if isinstance(inner, IPv4Network) and isinstance(outer, IPv4Network):
+        return inner.subnet_of(outer)
+    if isinstance(inner, IPv6Network) and isinstance(outer, IPv6Network):
+        return inner.subnet_of(outer)
+    return False
+
+
+def overlap(one: Network, other: Network) -> bool:
+    """Whether two ranges share an address; False across families."""
+    return inside(one, other) or inside(other, one)
+
+
+def single(address: Address) -> Network:
+    """The range that holds this address alone."""
+    return IPv4Network(address) if address.version == 4 else IPv6Network(address)
+
+
+def probable(parts: Sequence[Network], usual: Network, taken: Iterable[Network]) -> Network:
+    """The range that parts of one family were probably cut from: the usual one if it holds them
+    all, else their common supernet, widened to a usual length if that touches nothing taken."""
+    if all(inside(part, usual) for part in parts):
+        return usual
+    common = parts[0]
+    while not all(inside(part, common) for part in parts):
+        common = common.supernet()
+    wide = common.supernet(new_prefix=min(common.prefixlen, _USUAL_PREFIX[common.version]))
+    return common if any(overlap(wide, other) for other in taken) else wide
+
+
+def free_part(whole: Network, taken: Iterable[Network]) -> Network | None:
+    """The first part of a node's size in the range that touches nothing taken, if there is one."""
+    taken = list(taken)
+    size = max(NODE_PREFIX[whole.version], whole.prefixlen)
+    parts: Iterator[Network] = iter(whole.subnets(new_prefix=size))
+    return next((part for part in parts if not any(overlap(part, t) for t in taken)), None)

@@ -1,0 +1,258 @@
+"""Which fields are at home where: our kinds, as of Kubernetes 1.37, and the Lab.
+
+Fields that say nothing about traffic are known by name and not looked into.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .shapes import (
+    ANNOTATIONS,
+    ANYTHING,
+    FLAG,
+    INT_OR_NAME,
+    INTEGER,
+    LABELS,
+    NUMBER,
+    TEXT,
+    TEXTS,
+    ListOf,
+    MapOf,
+    OneOrMany,
+    Shape,
+    Struct,
+    enum,
+    of,
+    status,
+    struct,
+)
+
+PROTOCOL = enum("TCP", "UDP", "SCTP")
+POLICY = enum("Cluster", "Local")
+CONDITIONS = ListOf(status(type=TEXT, status=TEXT))
+
+
+def _metadata(required: str) -> Struct:
+    return struct(
+        required,
+        labels=LABELS,
+        annotations=ANNOTATIONS,
+        ownerReferences=ListOf(status(kind=TEXT, name=TEXT)),
+        **of(TEXT, "name namespace generateName uid deletionTimestamp"),
+        **of(
+            ANYTHING,
+            "creationTimestamp deletionGracePeriodSeconds finalizers generation managedFields "
+            "resourceVersion selfLink",
+        ),
+    )
+
+
+METADATA = _metadata("name")
+
+SERVICE_PORT = struct(
+    "port",
+    name=TEXT,
+    protocol=PROTOCOL,
+    port=INTEGER,
+    targetPort=INT_OR_NAME,
+    nodePort=INTEGER,
+    appProtocol=TEXT,
+)
+SERVICE_SPEC = struct(
+    type=enum("ClusterIP", "NodePort", "LoadBalancer", "ExternalName"),
+    ports=ListOf(SERVICE_PORT),
+    selector=LABELS,
+    externalTrafficPolicy=POLICY,
+    internalTrafficPolicy=POLICY,
+    ipFamilies=ListOf(enum("IPv4", "IPv6")),
+    ipFamilyPolicy=enum("SingleStack", "PreferDualStack", "RequireDualStack"),
+    sessionAffinity=enum("None", "ClientIP"),
+    sessionAffinityConfig=struct(clientIP=struct(timeoutSeconds=INTEGER)),
+    trafficDistribution=enum("PreferClose", "PreferSameZone", "PreferSameNode"),
+    healthCheckNodePort=INTEGER,
+    **of(FLAG, "allocateLoadBalancerNodePorts publishNotReadyAddresses"),
+    **of(TEXT, "clusterIP externalName loadBalancerClass loadBalancerIP"),
+    **of(TEXTS, "clusterIPs externalIPs loadBalancerSourceRanges"),
+)
+INGRESS = struct(hostname=TEXT, ip=TEXT, ipMode=enum("VIP", "Proxy"), ports=ANYTHING)
+SERVICE = struct(
+    "apiVersion kind metadata spec",
+    **of(TEXT, "apiVersion kind"),
+    metadata=METADATA,
+    spec=SERVICE_SPEC,
+    status=struct(loadBalancer=struct(ingress=ListOf(INGRESS)), conditions=ANYTHING),
+)
+
+HINTS = ListOf(struct("name", name=TEXT))
+ENDPOINT = struct(
+    "addresses",
+    addresses=TEXTS,
+    conditions=struct(**of(FLAG, "ready serving terminating")),
+    hints=struct(forZones=HINTS, forNodes=HINTS),
+    targetRef=status(kind=TEXT, name=TEXT, namespace=TEXT),
+    deprecatedTopology=ANYTHING,
+    **of(TEXT, "hostname nodeName zone"),
+)
+ENDPOINT_SLICE = struct(
+    "apiVersion kind metadata addressType",
+    **of(TEXT, "apiVersion kind"),
+    metadata=METADATA,
+    addressType=enum("IPv4", "IPv6", "FQDN"),
+    endpoints=ListOf(ENDPOINT),
+    ports=ListOf(struct(name=TEXT, port=INTEGER, protocol=PROTOCOL, appProtocol=TEXT)),
+)
+
+PROBE = struct(
+    httpGet=struct("port", port=INT_OR_NAME, httpHeaders=ANYTHING, **of(TEXT, "path host scheme")),
+    tcpSocket=struct("port", port=INT_OR_NAME, host=TEXT),
+    **of(ANYTHING, "exec grpc"),
+    **of(
+        INTEGER,
+        "failureThreshold initialDelaySeconds periodSeconds successThreshold "
+        "terminationGracePeriodSeconds timeoutSeconds",
+    ),
+)
+CONTAINER_PORT = struct(
+    "containerPort",
+    protocol=PROTOCOL,
+    **of(INTEGER, "containerPort hostPort"),
+    **of(TEXT, "name hostIP"),
+)
+CONTAINER = struct(
+    "name",
+    **of(TEXT, "name image restartPolicy imagePullPolicy workingDir"),
+    **of(TEXTS, "args command"),
+    env=ListOf(struct("name", name=TEXT, value=TEXT, valueFrom=ANYTHING)),
+    ports=ListOf(CONTAINER_PORT),
+    **of(PROBE, "readinessProbe livenessProbe startupProbe"),
+    **of(
+        ANYTHING,
+        "envFrom lifecycle resizePolicy resources restartPolicyRules securityContext stdin "
+        "stdinOnce terminationMessagePath terminationMessagePolicy tty volumeDevices volumeMounts",
+    ),
+)
+POD_SPEC = struct(
+    "containers",
+    **of(ListOf(CONTAINER), "containers initContainers"),
+    nodeSelector=LABELS,
+    tolerations=ListOf(struct(**of(TEXT, "key operator value effect"), tolerationSeconds=INTEGER)),
+    **of(FLAG, "hostNetwork hostIPC hostPID hostUsers"),
+    **of(TEXT, "nodeName restartPolicy schedulerName hostname subdomain dnsPolicy"),
+    **of(
+        ANYTHING,
+        "activeDeadlineSeconds affinity automountServiceAccountToken dnsConfig enableServiceLinks "
+        "ephemeralContainers evictionResponders hostAliases hostnameOverride imagePullSecrets os "
+        "overhead preemptionPolicy priority priorityClassName readinessGates resourceClaims "
+        "resources runtimeClassName schedulingGates schedulingGroup securityContext serviceAccount "
+        "serviceAccountName setHostnameAsFQDN shareProcessNamespace terminationGracePeriodSeconds "
+        "topologySpreadConstraints volumes",
+    ),
+)
+IPS = ListOf(status(ip=TEXT))
+POD = struct(
+    "apiVersion kind metadata spec",
+    **of(TEXT, "apiVersion kind"),
+    metadata=METADATA,
+    spec=POD_SPEC,
+    status=status(phase=TEXT, conditions=CONDITIONS, podIP=TEXT, podIPs=IPS, hostIP=TEXT),
+)
+
+SELECTOR = struct(
+    matchLabels=LABELS,
+    matchExpressions=ListOf(
+        struct(
+            "key operator",
+            key=TEXT,
+            operator=enum("In", "NotIn", "Exists", "DoesNotExist"),
+            values=TEXTS,
+        )
+    ),
+)
+TEMPLATE = struct("metadata spec", metadata=_metadata("labels"), spec=POD_SPEC)
+
+
+def _workload(**own: Shape) -> Struct:
+    """A kind that makes pods of a template."""
+    return struct(
+        "apiVersion kind metadata spec",
+        **of(TEXT, "apiVersion kind"),
+        metadata=METADATA,
+        spec=struct(
+            "selector template",
+            selector=SELECTOR,
+            template=TEMPLATE,
+            minReadySeconds=INTEGER,
+            **own,
+        ),
+        status=status(),
+    )
+
+
+KINDS = {
+    "Service": SERVICE,
+    "EndpointSlice": ENDPOINT_SLICE,
+    "Pod": POD,
+    "Deployment": _workload(
+        **of(INTEGER, "replicas revisionHistoryLimit progressDeadlineSeconds"),
+        paused=FLAG,
+        strategy=ANYTHING,
+    ),
+    "ReplicaSet": _workload(replicas=INTEGER),
+    "DaemonSet": _workload(revisionHistoryLimit=INTEGER, updateStrategy=ANYTHING),
+    "Node": struct(
+        "apiVersion kind metadata",
+        **of(TEXT, "apiVersion kind"),
+        metadata=METADATA,
+        spec=struct(
+            podCIDR=TEXT,
+            podCIDRs=TEXTS,
+            unschedulable=FLAG,
+            taints=ListOf(struct("key effect", **of(TEXT, "key value effect"), timeAdded=ANYTHING)),
+            **of(ANYTHING, "configSource externalID podPreemptionPolicy providerID"),
+        ),
+        status=status(addresses=ListOf(struct(**of(TEXT, "type address")))),
+    ),
+    "Lab": struct(
+        "apiVersion kind",
+        **of(TEXT, "apiVersion kind"),
+        client=struct(address=TEXT, addresses=TEXTS),
+        nodes=ListOf(
+            struct(
+                "name",
+                **of(TEXT, "name address podCIDR zone"),
+                **of(TEXTS, "addresses podCIDRs"),
+            )
+        ),
+        network=struct(
+            backend=enum("vxlan", "host-gw"),
+            **of(TEXT, "podCIDR serviceCIDR"),
+            **of(TEXTS, "podCIDRs serviceCIDRs"),
+        ),
+        proxy=struct(mode=enum("iptables", "nftables"), nodePortAddresses=TEXTS, external=TEXT),
+        placement=MapOf(OneOrMany()),
+        nodeGraceSeconds=NUMBER,
+    ),
+}
+API_VERSIONS = {
+    "Service": "v1",
+    "EndpointSlice": "discovery.k8s.io/v1",
+    "Pod": "v1",
+    "Deployment": "apps/v1",
+    "ReplicaSet": "apps/v1",
+    "DaemonSet": "apps/v1",
+    "Node": "v1",
+    "Lab": "secondhop/v1",
+}
+
+
+def kind_inside(value: Any, depth: int = 20) -> str | None:
+    """The first of our kinds that a `kind` field names anywhere inside an object."""
+    if isinstance(value, dict):
+        kind = value.get("kind")
+        if isinstance(kind, str) and kind in KINDS:
+            return kind
+        value = list(value.values())
+    if not isinstance(value, list) or depth == 0:
+        return None
+    return next((kind for item in value if (kind := kind_inside(item, depth - 1))), None)

@@ -1,0 +1,270 @@
+"""The way of a flow, hop by hop: sender's egress, entry node, backend, and back (semantics §4)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from ..errors import UsageError
+from ..model.cluster import Address, Cluster, Endpoint, Node, Protocol
+from ..model.fate import Fate, HealthAnswer
+from ..model.flow import Flow
+from .routing import Exit, Place, Routes
+from .verdict import Action, KubeProxy, Packet, Verdict
+
+ROUTER = "the router"
+FLANNEL = "flannel --ip-masq: what leaves the pod network takes the node's address"
+
+
+@dataclass(frozen=True, slots=True)
+class Hop:
+    """A node that saw the packet.
+
+    by_via: whether the flow's `via` brought it here. sent, exit: the packet as it left for
+    elsewhere, and by which device; None where the journey ended.
+    """
+
+    node: Node
+    packet: Packet
+    verdict: Verdict
+    by_via: bool
+    sent: Packet | None = None
+    exit: Exit | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One pod that may get the connection.
+
+    place: where its address leads. exit: how the last hop sends it there.
+    source: what the pod sees; replaced, source_rule: whether the last hop put it there, and by
+    which rule. answered: whether the pod's answer finds the way back.
+    """
+
+    endpoint: Endpoint
+    place: Place
+    exit: Exit
+    source: Address
+    replaced: bool
+    source_rule: str
+    answered: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Trail:
+    """What happened to a flow.
+
+    origin: the packet as the sender made it. where, why: who ended it, and a clause saying why.
+    routed: whether the flow's `via` mattered.
+    """
+
+    origin: Packet
+    hops: tuple[Hop, ...]
+    fate: Fate
+    where: str
+    why: str = ""
+    deliveries: tuple[Delivery, ...] = ()
+    http: HealthAnswer | None = None
+    routed: bool = False
+
+
+class Paths:
+    """A cluster in the paths of a Lab, with the tables that all its flows share."""
+
+    def __init__(self, cluster: Cluster):
+        self.cluster = cluster
+        self.routes = Routes(cluster)
+        self.proxy = KubeProxy(cluster, self.routes)
+
+    @cached_property
+    def listeners(self) -> dict[tuple[Address, int, Protocol], Endpoint]:
+        """Every endpoint by what its pod listens on."""
+        return {
+            (endpoint.address, endpoint.port, name.protocol): endpoint
+            for name, endpoints in self.cluster.endpoints.items()
+            for endpoint in endpoints
+        }
+
+    @cached_property
+    def pod_addresses(self) -> frozenset[Address]:
+        """Every address that some pod is known to have."""
+        listening = {address for address, _, _ in self.listeners}
+        return frozenset(listening.union(*(pod.addresses for pod in self.cluster.pods)))
+
+    def node(self, name: str) -> Node:
+        """The node of that name; UsageError if there is none."""
+        node = self.routes.node(name)
+        if node is None:
+            known = ", ".join(n.name for n in self.cluster.nodes) or "none"
+            raise UsageError(f"there is no node {name!r}", f"the cluster's nodes are: {known}")
+        return node
+
+    def walk(self, flow: Flow) -> Trail:
+        """Follow a flow to its end; UsageError if it cannot even start."""
+        return _Walk(self, flow).run()
+
+
+class _Walk:
+    """One flow on its way, and what has become of it so far."""
+
+    def __init__(self, paths: Paths, flow: Flow):
+        if flow.source.ip.version != flow.destination.address.version:
+            raise UsageError(
+                f"{flow.source.ip} cannot reach {flow.destination.address}: the families differ",
+                "use two IPv4 addresses or two IPv6 addresses",
+            )
+        self.paths = paths
+        self.routes = paths.routes
+        self.flow = flow
+        self.sender = self._sender()
+        # A hostNetwork pod is a process of its node.
+        self.made_here = flow.source.kind == "node" or (
+            self.sender is not None and self.routes.is_local(self.sender, flow.source.ip)
+        )
+        self.from_pod = self.sender is not None and not self.made_here
+        destination = flow.destination
+        self.packet = Packet(
+            flow.source.ip, destination.address, destination.port, destination.protocol
+        )
+        self.origin = self.packet
+        self.hops: list[Hop] = []
+        self.routed = False
+        self.by_via = False
+
+    def _sender(self) -> Node | None:
+        """The node that sends or holds the sending pod; None for the outside."""
+        source = self.flow.source
+        if source.kind == "client":
+            return None
+        if source.kind == "address":
+            return self.routes.host(source.ip) or self.routes.pod_host(source.ip)
+        if source.node is None:
+            raise UsageError(
+                f"{source.kind} {source.name} is on no node", "name a node, or a pod that is placed"
+            )
+        return self.paths.node(source.node)
+
+    def run(self) -> Trail:
+        """From the sender to the end."""
+        if self.sender is None:
+            return self._at_router()
+        if self.made_here:
+            own = self.routes.own_source(self.sender, self.packet.destination)
+            if own is None:
+                why = f"it has no IPv{self.packet.destination.version} address to send from"
+                return self._end(Fate.UNROUTABLE, self.sender.name, why)
+            self.packet = self.origin = replace(self.packet, source=own)
+        return self._at(self.sender)
+
+    def _at_router(self) -> Trail:
+        """The router knows the nodes' addresses, and sends the rest to `via` if there is one."""
+        packet = self.packet
+        node = self.routes.host(packet.destination)
+        self.by_via = node is None
+        if node is None:
+            self.routed = True
+            if self.flow.via is None:
+                why = f"it knows no way to {packet.destination}"
+                if self.paths.proxy.is_inside(packet.destination):
+                    why += ", which exists only inside the cluster"
+                return self._end(Fate.UNROUTABLE, ROUTER, why)
+            node = self.paths.node(self.flow.via)
+        if any(hop.by_via and hop.node is node and hop.packet == packet for hop in self.hops):
+            return self._end(Fate.LOOP, node.name, self.hops[-1].verdict.why)
+        # §13.9-10: IPv4 refuses a packet from the wire that bears the receiver's own address. IPv6
+        # lets it circle, but the final error goes to that address: a masqueraded pod never hears.
+        returned = self.hops and self.routes.is_local(node, packet.source)
+        if returned and (self.from_pod or packet.source.version == 4):
+            why = f"{self.hops[-1].verdict.why}; the router sends the packet back to {node.name}"
+            why += ", which takes nothing that bears its own address as source"
+            return self._end(Fate.DROPPED, node.name, why)
+        return self._at(node)
+
+    def _at(self, node: Node) -> Trail:
+        """The packet is at a node: kube-proxy first, then the node's own sockets and routes."""
+        packet = self.packet
+        verdict = self.paths.proxy.decide(node, packet, made_here=self.made_here)
+        if verdict.action is not Action.PASS:
+            self.hops.append(Hop(node, packet, verdict, self.by_via))
+            return self._decided(node, verdict)
+        there = self.routes.pod_host(packet.destination)
+        if self.routes.is_local(node, packet.destination) or there is node:
+            self.hops.append(Hop(node, packet, verdict, self.by_via))
+            return self._untouched(node, verdict)
+        exit = self.routes.way_out(node, packet.destination)
+        if exit.address is not None and self.routes.flannel_masquerades(
+            node, packet.source, packet.destination
+        ):
+            self.packet = replace(packet, source=exit.address)
+        self.hops.append(Hop(node, packet, verdict, self.by_via, self.packet, exit))
+        self.made_here = self.by_via = False
+        return self._at_router() if there is None else self._at(there)
+
+    def _decided(self, node: Node, verdict: Verdict) -> Trail:
+        """kube-proxy has decided here."""
+        if verdict.action is Action.DROP:
+            return self._end(Fate.DROPPED, node.name, verdict.why)
+        if verdict.action is Action.REJECT:
+            return self._end(Fate.REJECTED, node.name, verdict.why)
+        deliveries = tuple(self._delivery(node, verdict, e) for e in verdict.endpoints)
+        answered = sum(d.answered for d in deliveries)
+        if answered == len(deliveries):
+            return self._end(Fate.DELIVERED, node.name, deliveries=deliveries)
+        why = f"{len(deliveries) - answered} of {len(deliveries)} pods answer the sender directly"
+        why += f", past {node.name}, which alone could translate the answer back"
+        fate = Fate.MIXED if answered else Fate.DROPPED
+        return self._end(fate, node.name, why, deliveries)
+
+    def _delivery(self, node: Node, verdict: Verdict, endpoint: Endpoint) -> Delivery:
+        """How `node` hands the packet to an endpoint (§4.1 to §4.3), and whether the answer comes
+        back by the node that translated it (§4.6)."""
+        routes, packet, address = self.routes, self.packet, endpoint.address
+        place = routes.place(endpoint)
+        here = place.node is node
+        if not (here and place.on_host):
+            exit = routes.way_to(node, None if place.on_host else place.node, address)
+        elif self.made_here:
+            # The loopback device lends no address: MASQUERADE takes the NIC's.
+            exit = Exit("lo", node.address(address.version))
+        else:
+            rule = "what a node receives for itself never passes POSTROUTING"
+            exit = Exit("lo", None)
+            return Delivery(endpoint, place, exit, packet.source, False, rule, True)
+        replaced, rule = verdict.masquerade, verdict.source_rule
+        if not replaced and self.paths.proxy.hairpin(node, packet, endpoint):
+            replaced, rule = True, "hairpin: a pod that is given to itself is masqueraded"
+        if not replaced and routes.flannel_masquerades(node, packet.source, address):
+            replaced, rule = True, FLANNEL
+        source = exit.address if replaced and exit.address else packet.source
+        answered = replaced or here or node is self.sender
+        return Delivery(endpoint, place, exit, source, replaced, rule, answered)
+
+    def _untouched(self, node: Node, verdict: Verdict) -> Trail:
+        """No rule of kube-proxy is for this packet to the node or to one of its pods: whoever
+        listens there gets it as it is."""
+        packet = self.packet
+        health = self.paths.proxy.health(node, packet)
+        if health is not None:
+            return self._end(Fate.DELIVERED, node.name, http=health)
+        endpoint = self.paths.listeners.get((packet.destination, packet.port, packet.protocol))
+        if endpoint is not None:
+            direct = replace(self._delivery(node, verdict, endpoint), answered=True)
+            return self._end(Fate.DELIVERED, node.name, deliveries=(direct,))
+        if not (
+            self.routes.is_local(node, packet.destination)
+            or packet.destination in self.paths.pod_addresses
+        ):
+            return self._end(Fate.UNROUTABLE, node.name, f"no pod has {packet.destination}")
+        # Of the transports only UDP cannot refuse by itself: the kernel sends port-unreachable.
+        fate = Fate.REJECTED if packet.protocol == "UDP" else Fate.CLOSED
+        return self._end(fate, node.name, verdict.why)
+
+    def _end(
+        self,
+        fate: Fate,
+        where: str,
+        why: str = "",
+        deliveries: tuple[Delivery, ...] = (),
+        http: HealthAnswer | None = None,
+    ) -> Trail:
+        return Trail(self.origin, tuple(self.hops), fate, where, why, deliveries, http, self.routed)

@@ -1,0 +1,297 @@
+"""The recordings in `data/`, read into the model (`compact.py` tells how they were made)."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from ipaddress import ip_address, ip_interface, ip_network
+from pathlib import Path
+from typing import Any
+
+from secondhop.model.cluster import (
+    Address,
+    Cluster,
+    Cni,
+    Endpoint,
+    Ingress,
+    Node,
+    Proxy,
+    Service,
+    ServicePort,
+    ServicePortName,
+    in_proxy_order,
+)
+from secondhop.model.fate import Fate, HealthAnswer
+from secondhop.model.flow import Destination, Flow, Source
+
+DATA = Path(__file__).parent / "data"
+
+CLIENT = ("192.168.22.2/24", "fd00:192:168:22::2/64")
+NODES = (
+    Node(
+        "gz1",
+        tuple(
+            ip_interface(a)
+            for a in (
+                "192.168.8.1/24",
+                "192.168.8.101/24",
+                "100.64.0.11/24",
+                "fd00:192:168:8::1/64",
+            )
+        ),
+        (ip_network("10.42.0.0/24"), ip_network("fd00:10:42::/64")),
+        "zone-a",
+    ),
+    Node(
+        "xjp1",
+        tuple(
+            ip_interface(a)
+            for a in (
+                "172.17.26.70/24",
+                "172.17.26.101/24",
+                "100.64.0.12/24",
+                "fd00:172:17:26::70/64",
+            )
+        ),
+        (ip_network("10.42.1.0/24"), ip_network("fd00:10:42:1::/64")),
+        "zone-b",
+    ),
+    Node(
+        "sha1",
+        tuple(
+            ip_interface(a)
+            for a in (
+                "192.168.9.1/24",
+                "192.168.9.101/24",
+                "100.64.0.13/24",
+                "fd00:192:168:9::1/64",
+            )
+        ),
+        (ip_network("10.42.2.0/24"), ip_network("fd00:10:42:2::/64")),
+        "zone-a",
+    ),
+)
+POD_CIDRS = (ip_network("10.42.0.0/16"), ip_network("fd00:10:42::/48"))
+SERVICE_CIDRS = (ip_network("10.43.0.0/16"), ip_network("fd00:10:43::/112"))
+
+
+@dataclass(frozen=True)
+class Probe:
+    """Connections of one kind in one recorded scenario, and what came of them. pods, sources: how
+    often each pod answered, and how often a source address was seen."""
+
+    flow: Flow
+    attempts: int
+    fate: Fate
+    pods: Mapping[str, int]
+    sources: Mapping[Address, int]
+    http: HealthAnswer | None
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """One recorded state of a cluster with its probes."""
+
+    name: str
+    cluster: Cluster
+    probes: tuple[Probe, ...]
+
+
+@dataclass(frozen=True)
+class UnitFlow:
+    """One packet of Kubernetes' own unit tests at one node, and what its tracer said."""
+
+    number: int
+    cluster: Cluster
+    flow: Flow
+    output: str
+    masqueraded: bool
+
+
+@dataclass(frozen=True)
+class Selection:
+    """One case of endpoint selection. local is None where the original computes no such list."""
+
+    number: int
+    node: Node
+    endpoints: tuple[Endpoint, ...]
+    uses_cluster: bool
+    uses_local: bool
+    cluster: frozenset[str]
+    local: frozenset[str]
+    anywhere: bool
+
+
+def _lines(name: str) -> Iterator[dict[str, Any]]:
+    for line in gzip.decompress((DATA / name).read_bytes()).decode().splitlines():
+        yield json.loads(line)
+
+
+def _service(row: dict[str, Any], namespace: str = "default", name: str = "web") -> Service:
+    return Service(
+        namespace,
+        name,
+        tuple(ServicePort(*port) for port in row["ports"]),
+        row["type"],
+        tuple(ip_address(ip) for ip in row["clusterIPs"]),
+        tuple(ip_address(ip) for ip in row["externalIPs"]),
+        tuple(Ingress(ip_address(ip), mode) for ip, mode in row["ingress"]),
+        tuple(ip_network(cidr) for cidr in row["ranges"]),
+        row["externalTrafficPolicy"],
+        row["internalTrafficPolicy"],
+        row["affinity"],
+        row["health"],
+    )
+
+
+def _conditions(letters: str) -> dict[str, bool]:
+    names = {"ready": "r", "serving": "s", "terminating": "t"}
+    return {name: letter in letters for name, letter in names.items()}
+
+
+@cache
+def recorded() -> tuple[Scenario, ...]:
+    """Every scenario of the recordings `truth` (IPv4) and `truth6` (both families)."""
+    return tuple(_scenario(row) for row in _lines("recorded.jsonl.gz"))
+
+
+def _scenario(row: dict[str, Any]) -> Scenario:
+    service = _service(row["service"])
+    endpoints = in_proxy_order(
+        Endpoint(
+            ip_address(ip),
+            row["targetPort"],
+            pod,
+            node,
+            **_conditions(letters),
+            zone_hints=frozenset(zones),
+            node_hints=frozenset(nodes),
+        )
+        for ip, pod, node, letters, zones, nodes in row["endpoints"]
+    )
+    addresses = row["nodePortAddresses"]
+    cluster = Cluster(
+        nodes=NODES,
+        client=tuple(ip_interface(c) for c in CLIENT),
+        services=(service,),
+        endpoints={service.port_name(service.ports[0]): endpoints},
+        cni=Cni(pod_cidrs=POD_CIDRS, service_cidrs=SERVICE_CIDRS),
+        proxy=Proxy(
+            row["mode"],
+            tuple(a if a == "primary" else ip_network(a) for a in addresses),
+            detect_local=POD_CIDRS,
+        ),
+    )
+    by_name = {e.pod: e for e in endpoints}
+    return Scenario(
+        f"{row['recording']} {row['scenario']} {row['mode']}: {row['title']}",
+        cluster,
+        tuple(_probe(probe, by_name) for probe in row["probes"]),
+    )
+
+
+def _probe(row: list[Any], endpoints: Mapping[str, Endpoint]) -> Probe:
+    sender, (address, port, protocol), via, attempts, fate, pods, sources = row
+    destination = Destination("address", ip_address(address), port, protocol)
+    flow = Flow(_sender(sender, destination.address.version, endpoints), destination, via)
+    if fate == "http":
+        return Probe(flow, attempts, Fate.DELIVERED, {}, {}, HealthAnswer(pods, sources))
+    seen = {ip_address(ip): count for ip, count in sources.items()}
+    return Probe(flow, attempts, Fate(fate), pods, seen, None)
+
+
+def _sender(name: str, family: int, endpoints: Mapping[str, Endpoint]) -> Source:
+    """`client`, `host@NODE`, `pod@NODE` (a probe pod at .250), `backend:POD@NODE`."""
+    if name == "client":
+        ip = next(c.ip for c in map(ip_interface, CLIENT) if c.version == family)
+        return Source("client", name, ip)
+    kind, _, node_name = name.partition("@")
+    node = next(n for n in NODES if n.name == node_name)
+    if kind.startswith("backend:"):
+        pod = kind.removeprefix("backend:")
+        return Source("pod", pod, endpoints[pod].address, node.name)
+    cidr, address = (
+        next(c for c in node.pod_cidrs if c.version == family),
+        next(a.ip for a in node.addresses if a.version == family),
+    )
+    if kind == "pod":
+        return Source("pod", name, cidr[250], node.name)
+    return Source("node", name, address, node.name)
+
+
+@cache
+def packetflow() -> tuple[UnitFlow, ...]:
+    """The packet-flow cases of both backends' unit tests."""
+    return tuple(flow for row in _lines("packetflow.jsonl.gz") for flow in _unit_flows(row))
+
+
+def _unit_flows(row: dict[str, Any]) -> Iterator[UnitFlow]:
+    settings = row["node"]
+    node = Node(settings["name"], tuple(ip_interface(a) for a in settings["addresses"]))
+    endpoints: dict[ServicePortName, list[Endpoint]] = {}
+    for name, ip, port, node_name, letters in row["endpoints"]:
+        endpoint = Endpoint(ip_address(ip), port, "", node_name, **_conditions(letters))
+        endpoints.setdefault(ServicePortName(*name), []).append(endpoint)
+    cluster = Cluster(
+        nodes=(node,),
+        services=tuple(_service(s, s["namespace"], s["name"]) for s in row["services"]),
+        endpoints={name: in_proxy_order(es) for name, es in endpoints.items()},
+        cni=Cni(service_cidrs=_networks(settings["serviceCIDR"])),
+        proxy=Proxy(
+            row["mode"],
+            tuple(ip_network(a) for a in settings["nodePortAddresses"]),
+            _networks(settings["detectLocal"]),
+            settings["masqueradeAll"],
+            settings["localhostNodePorts"],
+        ),
+    )
+    for number, source, (address, port, protocol), output, masqueraded in row["flows"]:
+        flow = Flow(
+            Source("address", source, ip_address(source)),
+            Destination("address", ip_address(address), port, protocol),
+        )
+        yield UnitFlow(number, cluster, flow, output, masqueraded)
+
+
+def _networks(cidr: str | None) -> tuple[Any, ...]:
+    return (ip_network(cidr),) if cidr else ()
+
+
+@cache
+def categorize() -> tuple[Selection, ...]:
+    """The cases of Kubernetes' TestCategorizeEndpoints."""
+    return tuple(_selection(row) for row in _lines("categorize.jsonl.gz"))
+
+
+def _selection(row: dict[str, Any]) -> Selection:
+    node = Node(row["node"] or "this", (), (), row["zone"])
+    endpoints = []
+    for name, here, letters, zones, nodes in row["endpoints"]:
+        ip, _, port = name.rpartition(":")
+        endpoints.append(
+            Endpoint(
+                ip_address(ip),
+                int(port),
+                node=node.name if here else None,
+                **_conditions(letters),
+                zone_hints=frozenset(zones),
+                node_hints=frozenset(nodes),
+            )
+        )
+    service = row["service"]
+    accessible = bool(service.get("nodePort"))
+    inside, outside = service.get("internalPolicyLocal"), service.get("externalPolicyLocal")
+    cluster, local, anywhere = row["expect"]
+    return Selection(
+        row["id"],
+        node,
+        tuple(endpoints),
+        not inside or accessible,
+        bool(inside or (outside and accessible)),
+        frozenset(cluster or ()),
+        frozenset(local or ()),
+        anywhere,
+    )

@@ -1,0 +1,216 @@
+"""The experiment on real packets: the reference rows, other worlds, and an observer from outside."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+from support import deployment, enter, lab, pod, random_world, reference, service, world
+
+from secondhop.experiment.plan import flows
+from secondhop.experiment.run import Probed, run
+from secondhop.lab.client import Lab
+from secondhop.manifests import World, with_policy
+from secondhop.model.fate import Fate, Seen, Trial
+
+POD = "traffic-test-"
+
+
+def trials(of: World, **options: object) -> list[Trial]:
+    chosen = of.cluster.services[0]
+    return [e.trial for e in run(of, chosen, **options) if isinstance(e, Probed)]  # type: ignore[arg-type]
+
+
+def rows(made: Sequence[Trial]) -> list[tuple[str, str | None, str, list[str], list[int]]]:
+    return [
+        (
+            t.policy,
+            t.flow.destination.node,
+            str(t.observed.fate),
+            sorted({seen.source_ip for seen in t.observed.seen}),
+            sorted(t.observed.hops),
+        )
+        for t in made
+    ]
+
+
+def disagreements(made: Sequence[Trial]) -> list[Trial]:
+    return [trial for trial in made if not trial.agree]
+
+
+def test_the_reference_experiment() -> None:
+    made = trials(reference()[0])
+    assert rows(made) == [
+        ("Cluster", "xjp1", "delivered", ["10.42.1.1"], [1]),
+        ("Cluster", "gz1", "delivered", ["10.42.0.0"], [2]),
+        ("Local", "xjp1", "delivered", ["192.168.22.2"], [1]),
+        ("Local", "gz1", "dropped", [], []),
+    ]
+    assert not disagreements(made)
+    assert all(t.observed.attempts == 12 for t in made)
+    assert "-A KUBE-EXTERNAL-SERVICES" in made[3].observed.evidence
+
+
+def test_host_gw_shows_the_entry_nodes_own_address() -> None:
+    nodes = [
+        {"name": "gz1", "address": "192.168.22.10", "podCIDR": "10.42.0.0/24"},
+        {"name": "xjp1", "address": "192.168.22.11", "podCIDR": "10.42.1.0/24"},
+    ]
+    made = trials(
+        world(
+            lab(nodes, network={"backend": "host-gw"}, placement={"web": "xjp1"}),
+            deployment(),
+            service(),
+        )
+    )
+    assert rows(made) == [
+        ("Cluster", "xjp1", "delivered", ["10.42.1.1"], [1]),
+        ("Cluster", "gz1", "delivered", ["192.168.22.10"], [2]),
+        ("Local", "xjp1", "delivered", ["192.168.22.2"], [1]),
+        ("Local", "gz1", "dropped", [], []),
+    ]
+    assert not disagreements(made)
+
+
+THREE = [
+    {"name": "a", "address": "10.1.0.1", "podCIDR": "10.50.0.0/24"},
+    {"name": "b", "address": "10.1.0.2", "podCIDR": "10.50.1.0/24"},
+    {"name": "c", "address": "10.2.0.1/16", "podCIDR": "10.50.2.0/24"},
+]
+NETWORK = {"podCIDR": "10.50.0.0/16", "serviceCIDR": "10.96.0.0/16"}
+
+
+def test_three_nodes_with_two_one_and_no_pods() -> None:
+    placed = {"web": ["a", "a", "b"]}
+    made = trials(
+        world(lab(THREE, network=NETWORK, placement=placed), deployment(replicas=3), service())
+    )
+    assert not disagreements(made)
+    assert [(t.policy, t.flow.destination.node, str(t.observed.fate)) for t in made] == [
+        ("Cluster", "a", "delivered"),
+        ("Cluster", "b", "delivered"),
+        ("Cluster", "c", "delivered"),
+        ("Local", "a", "delivered"),
+        ("Local", "b", "delivered"),
+        ("Local", "c", "dropped"),
+    ]
+    assert len({seen.pod for seen in made[2].observed.seen}) == 3
+
+
+def test_nobody_ready_is_rejected_everywhere() -> None:
+    made = trials(world(lab(THREE, network=NETWORK), pod("web-0", "a", ready=False), service()))
+    assert {t.observed.fate for t in made} == {Fate.REJECTED}
+    assert all(t.observed.fates == {Fate.REJECTED: 12} for t in made)  # none rate-limited
+    assert not disagreements(made)
+    assert "ICMP 3/3 from 10.1.0.1" in made[0].observed.evidence
+
+
+def test_a_failing_readiness_probe_counts() -> None:
+    probe = {"httpGet": {"path": "/health", "port": 8080}}
+    made = trials(world(deployment(readinessProbe=probe), service()))
+    assert {t.observed.fate for t in made} == {Fate.REJECTED}
+    assert not disagreements(made)
+
+
+@pytest.mark.parametrize("probe", [{"httpGet": {"path": "/health", "port": 80}},
+                                   {"tcpSocket": {"port": 80}}])  # fmt: skip
+def test_a_passing_readiness_probe_changes_nothing(probe: dict[str, object]) -> None:
+    made = trials(world(deployment(readinessProbe=probe), service()))
+    assert [t.observed.fate for t in made].count(Fate.DELIVERED) == 3
+    assert not disagreements(made)
+
+
+def test_another_image_is_stood_in_for_on_the_port_the_service_targets() -> None:
+    ports = [{"port": 80, "targetPort": 8443, "nodePort": 30443}]
+    made = trials(world(deployment(image="nginx:1.27"), service(ports=ports)))
+    assert [t.observed.fate for t in made].count(Fate.DELIVERED) == 3
+    assert not disagreements(made)
+
+
+def test_waiting_drops_out_agrees_with_the_proof() -> None:
+    proved = trials(reference()[0])
+    waited = trials(reference()[0], wait_timeouts=True)
+    assert rows(waited) == rows(proved)
+    assert "no answer in 1 s" in waited[3].observed.evidence
+    assert "-A KUBE-EXTERNAL-SERVICES" in waited[3].observed.evidence
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_any_lab_agrees(seed: int) -> None:
+    made = trials(random_world(seed))
+    assert made
+    assert not disagreements(made)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("seed", range(1000, 1200))
+def test_two_hundred_labs_agree(seed: int) -> None:
+    assert not disagreements(trials(random_world(seed)))
+
+
+def test_curl_inside_the_client_finds_what_the_table_says() -> None:
+    """An observer that shares no code with secondhop: nsenter and curl."""
+    built, chosen = reference()
+    with Lab(built.cluster) as cluster_lab:
+        cluster_lab.ready()
+        seen = {}
+        for policy in ("Cluster", "Local"):
+            cluster_lab.program(with_policy(built.cluster, chosen, policy))
+            for flow in flows(built.cluster, chosen):
+                url = f"http://{flow.destination}/"
+                curl = enter(cluster_lab, "client", "curl", "-s", "--connect-timeout", "1", url)
+                remote = [x for x in curl.stdout.splitlines() if x.startswith("RemoteAddr")]
+                address = remote[0].split()[1].rpartition(":")[0] if remote else ""
+                seen[policy, flow.destination.node] = (curl.returncode, address)
+    assert seen == {
+        ("Cluster", "xjp1"): (0, "10.42.1.1"),
+        ("Cluster", "gz1"): (0, "10.42.0.0"),
+        ("Local", "xjp1"): (0, "192.168.22.2"),
+        ("Local", "gz1"): (28, ""),
+    }
+
+
+def test_every_seen_pair_is_counted() -> None:
+    made = trials(reference()[0])
+    name = next(iter(made[0].observed.seen)).pod
+    assert name.startswith(POD)
+    assert made[0].observed.seen == {Seen(name, "10.42.1.1"): 12}
+    assert len(made[0].observed.connect_ms) == 12
+
+
+def test_a_trial_disagrees_over_an_unpredicted_pair_and_a_missing_backend() -> None:
+    trial = trials(reference()[0])[0]
+    other = replace(trial.observed, seen={Seen("web", "10.42.1.9"): 12})
+    none = replace(trial.observed, seen={})
+    assert not replace(trial, observed=other).agree
+    assert not replace(trial, observed=none).agree
+
+
+def test_the_command_line_says_so(unprivileged: object) -> None:
+    done = unprivileged.run("run", "-o", "json")  # type: ignore[attr-defined]
+    assert done.returncode == 0, done.stderr
+    answer = json.loads(done.stdout)
+    assert answer["agree"] is True
+    assert len(answer["trials"]) == 4
+    assert [c["id"] for c in answer["claims"] if c["verdict"] == "false"] == [
+        "source-is-node-ip",
+        "local-loses-client-ip",
+    ]
+
+
+def test_a_curl_of_the_host_sees_nothing_of_the_lab() -> None:
+    """Nothing of the host is touched: no link, no address, no rule."""
+
+    def host() -> str:
+        return "".join(
+            subprocess.run(c, capture_output=True, text=True, check=True).stdout
+            for c in (["ip", "-o", "link"], ["ip", "-o", "addr"], ["ip", "route"])
+        )
+
+    before = host()
+    with Lab(reference()[0].cluster) as running:
+        running.ready()
+        assert host() == before
+    assert sys.version_info >= (3, 11)
