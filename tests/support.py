@@ -36,6 +36,7 @@ def sandboxed(function: Callable[[], T]) -> T:
 
     sandbox = Sandbox(main)
     try:
+        sandbox.born()
         data = b""
         while part := sandbox.channel.recv(1 << 20):
             data += part

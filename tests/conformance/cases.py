@@ -147,7 +147,7 @@ def _service(row: dict[str, Any], namespace: str = "default", name: str = "web")
     )
 
 
-def _conditions(letters: str) -> dict[str, bool]:
+def _conditions(letters: str) -> dict[str, Any]:
     names = {"ready": "r", "serving": "s", "terminating": "t"}
     return {name: letter in letters for name, letter in names.items()}
 

@@ -20,7 +20,9 @@ POD = "traffic-test-"
 
 def trials(of: World, **options: object) -> list[Trial]:
     chosen = of.cluster.services[0]
-    return [e.trial for e in run(of, chosen, **options) if isinstance(e, Probed)]  # type: ignore[arg-type]
+    with Lab() as throw_away:
+        events = run(throw_away, of, chosen, **options)  # type: ignore[arg-type]
+        return [event.trial for event in events if isinstance(event, Probed)]
 
 
 def rows(made: Sequence[Trial]) -> list[tuple[str, str | None, str, list[str], list[int]]]:
@@ -153,8 +155,8 @@ def test_two_hundred_labs_agree(seed: int) -> None:
 def test_curl_inside_the_client_finds_what_the_table_says() -> None:
     """An observer that shares no code with secondhop: nsenter and curl."""
     built, chosen = reference()
-    with Lab(built.cluster) as cluster_lab:
-        cluster_lab.ready()
+    with Lab() as cluster_lab:
+        cluster_lab.start(built.cluster)
         seen = {}
         for policy in ("Cluster", "Local"):
             cluster_lab.program(with_policy(built.cluster, chosen, policy))
@@ -210,7 +212,7 @@ def test_a_curl_of_the_host_sees_nothing_of_the_lab() -> None:
         )
 
     before = host()
-    with Lab(reference()[0].cluster) as running:
-        running.ready()
+    with Lab() as running:
+        running.start(reference()[0].cluster)
         assert host() == before
     assert sys.version_info >= (3, 11)

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..errors import EnvironmentUnable
+from ..errors import EnvironmentUnable, LabError
 from .source import choose, input_options, load
 
 if TYPE_CHECKING:
     from ..experiment.run import Applied, Probed
+    from ..lab.client import Lab
     from ..manifests import World
     from ..model.cluster import Cluster, Service
     from ..model.fate import Trial
@@ -47,20 +48,27 @@ def command(
     Builds the cluster that the files describe (without -f: the reference experiment), sends real
     packets from the outside client to each node's node port, and compares with the prediction.
     """
-    from ..experiment.run import run
+    from ..lab.client import Lab
 
-    world = load(files, namespace)
-    chosen = choose(world, service, namespace)
-    show = _Shown(files, chosen, verbose=verbose and output == "text")
-    try:
-        for event in run(world, chosen, wait_timeouts=wait_timeouts):
-            show.event(event)
-    except EnvironmentUnable as error:
-        _predict_only(world, chosen, output)
-        raise _diagnosed(error) from error
+    with Lab() as lab:  # first of all: it gets ready while the input is read
+        world = load(files, namespace)
+        chosen = choose(world, service, namespace)
+        show = _Shown(files, chosen, verbose=verbose and output == "text")
+        try:
+            _run(lab, world, chosen, show, wait_timeouts=wait_timeouts)
+        except (EnvironmentUnable, LabError) as error:
+            _predict_only(world, chosen, output)
+            raise _diagnosed(error) from error
     _report(output, chosen, show)
     if not all(trial.agree for trial in show.trials):
         sys.exit(_DISAGREE)
+
+
+def _run(lab: Lab, world: World, service: Service, show: _Shown, *, wait_timeouts: bool) -> None:
+    from ..experiment.run import run
+
+    for event in run(lab, world, service, wait_timeouts=wait_timeouts):
+        show.event(event)
 
 
 class _Shown:
@@ -132,7 +140,7 @@ def _predict_only(world: World, service: Service, output: str) -> None:
         click.echo(text.predictions(service, rows))
 
 
-def _diagnosed(error: EnvironmentUnable) -> EnvironmentUnable:
+def _diagnosed(error: EnvironmentUnable | LabError) -> EnvironmentUnable:
     """The same error with doctor's remedies, if doctor finds what is wrong."""
     from ..lab.doctor import examine
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from ..errors import UsageError
-from ..manifests import World, build, read_files, reference_documents
-from ..model.cluster import Service
+
+if TYPE_CHECKING:
+    from ..manifests import World
+    from ..model.cluster import Service
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -31,6 +33,8 @@ def input_options(function: _F) -> _F:
 
 def load(files: Sequence[str], namespace: str) -> World:
     """The objects of these files, or the reference experiment. Raises ManifestError."""
+    from ..manifests import build, read_files, reference_documents
+
     return build(read_files(files) if files else reference_documents(), namespace=namespace)
 
 

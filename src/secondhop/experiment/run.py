@@ -33,23 +33,27 @@ class Probed:
 
 
 def run(
-    world: World, service: Service, *, attempts: int = ATTEMPTS, wait_timeouts: bool = False
+    lab: Lab,
+    world: World,
+    service: Service,
+    *,
+    attempts: int = ATTEMPTS,
+    wait_timeouts: bool = False,
 ) -> Iterator[Applied | Probed]:
-    """The experiment, step by step.
+    """The experiment on a new lab, step by step.
 
     attempts: fresh connections a row. wait_timeouts: wait every drop out as curl would instead of
     believing the rule that dropped. Raises UsageError, EnvironmentUnable, LabError.
     """
     planned = flows(world.cluster, service)
-    with Lab(world.cluster) as lab:
-        world = with_readiness(world, lab.ready())
-        for policy in policies(service):
-            cluster = with_policy(world.cluster, service, policy)
-            lab.program(cluster)
-            yield Applied(policy, cluster)
-            for flow in planned:
-                observed, reply = lab.observe(flow, attempts, wait_timeouts=wait_timeouts)
-                yield Probed(Trial(policy, flow, predict(cluster, flow), observed), reply)
+    world = with_readiness(world, lab.start(world.cluster))
+    for policy in policies(service):
+        cluster = with_policy(world.cluster, service, policy)
+        lab.program(cluster)
+        yield Applied(policy, cluster)
+        for flow in planned:
+            observed, reply = lab.observe(flow, attempts, wait_timeouts=wait_timeouts)
+            yield Probed(Trial(policy, flow, predict(cluster, flow), observed), reply)
 
 
 def predictions(world: World, service: Service) -> list[tuple[Policy, Flow, Outcome]]:

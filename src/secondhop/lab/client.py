@@ -4,32 +4,43 @@ from __future__ import annotations
 
 import pickle
 import socket
+import struct
 from collections.abc import Mapping
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import LabError
-from ..model.cluster import Cluster
-from ..model.fate import Observation
-from ..model.flow import Flow
 from .sandbox import Sandbox
-from .supervisor import LENGTH, main
 
+if TYPE_CHECKING:  # what is not imported here is imported on both sides at once, after the fork
+    from ..model.cluster import Cluster
+    from ..model.fate import Observation
+    from ..model.flow import Flow
+
+LENGTH = struct.Struct("!I")
+"""Before every message in either direction: the number of bytes that follow."""
 _SECONDS = 120.0
+
+
+def _main(channel: socket.socket) -> None:
+    """The supervisor's life. It loads its own code, while the caller reads its input."""
+    from .supervisor import main
+
+    main(channel)
 
 
 class Lab:
     """A throw-away cluster of network namespaces, as long as the `with` block.
 
-    Building begins at once and goes on while the caller does other things; `ready` waits for it.
-    Raises EnvironmentUnable where the kernel refuses the namespaces, LabError when building fails.
+    Its process is born at once and gets ready while the caller does other things.
     """
 
-    def __init__(self, cluster: Cluster) -> None:
-        self._sandbox = Sandbox(main)
+    def __init__(self) -> None:
+        self._sandbox = Sandbox(_main)
         self._channel = self._sandbox.channel
         self._channel.settimeout(_SECONDS)
-        self._send("start", cluster)
+        self.pid = 0
+        """Process id of the supervisor, once started."""
 
     def __enter__(self) -> Lab:
         return self
@@ -42,8 +53,15 @@ class Lab:
     ) -> None:
         self._sandbox.close()
 
-    def ready(self) -> Mapping[str, bool]:
-        """Which pods, by `namespace/name`, are ready. To be asked once, first."""
+    def start(self, cluster: Cluster) -> Mapping[str, bool]:
+        """Build this cluster and start its pods, once; which of them, by `namespace/name`, are
+        ready.
+
+        Raises EnvironmentUnable where the kernel refuses the namespaces, LabError when building
+        fails.
+        """
+        self.pid = self._sandbox.born()
+        self._send("start", cluster)
         answer: Mapping[str, bool] = self._receive()
         return answer
 
@@ -65,11 +83,6 @@ class Lab:
         self._send("descriptors")
         answer: Mapping[str, int] = self._receive()
         return answer
-
-    @property
-    def pid(self) -> int:
-        """Process id of the supervisor."""
-        return self._sandbox.supervisor
 
     def _send(self, verb: str, *arguments: object) -> None:
         body = pickle.dumps((verb, arguments))

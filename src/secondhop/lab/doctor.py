@@ -54,16 +54,16 @@ class Check:
 def examine() -> list[Check]:
     """Try everything the lab needs. Never raises; leaves nothing behind."""
     checks = [_memory()]
-    try:
-        sandbox = Sandbox(_inside)
-    except EnvironmentUnable as error:
-        return [_refusal(error), *checks]
+    sandbox = Sandbox(_inside)
     try:
         sandbox.channel.settimeout(60)
+        sandbox.born()
         answer = b""
         while part := sandbox.channel.recv(65536):
             answer += part
         inside: list[Check] = pickle.loads(answer)
+    except EnvironmentUnable as error:
+        return [_refusal(error), *checks]
     except (OSError, EOFError, pickle.UnpicklingError) as error:
         inside = [Check("lab", False, f"the trial lab died: {error}", "Report this as a defect.")]
     finally:

@@ -44,8 +44,8 @@ class Sandbox:
     """A supervisor running `main(channel)` in namespaces of its own, and our end of the channel.
 
     The channel is a stream socket; `main` gets the other end. Must be created in a process with a
-    single thread (unshare refuses a user namespace to any other). Raises EnvironmentUnable where
-    the kernel refuses the namespaces.
+    single thread (unshare refuses a user namespace to any other). Call `born` before using the
+    channel.
     """
 
     def __init__(self, main: Callable[[socket.socket], None]) -> None:
@@ -58,12 +58,16 @@ class Sandbox:
             self.channel.close()
             _run(_guard, theirs, caller, main)
         theirs.close()
+
+    def born(self) -> int:
+        """Wait for the supervisor; its process id, as the caller sees it.
+
+        Raises EnvironmentUnable where the kernel refuses the namespaces.
+        """
         answer, number = _HELLO.unpack(self.channel.recv(_HELLO.size, socket.MSG_WAITALL) or _LOST)
         if answer != _GO:
-            self.close()
             raise refused(number)
-        self.supervisor: int = number
-        """The supervisor's process id, as the caller sees it."""
+        return int(number)
 
     def close(self) -> None:
         """End the supervisor, and with it everything that it holds; wait until it is gone."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import pickle
 import socket
-import struct
 import traceback
 from ipaddress import IPv4Address
 from typing import Any
@@ -14,12 +13,11 @@ from ..errors import SecondhopError
 from ..model.cluster import Cluster
 from ..model.fate import Observation
 from ..model.flow import Flow
+from .client import LENGTH
 from .kubelet import Kubelet
 from .probe import Prober, Refusals
 from .proxy import NodeProxy
 from .wiring import Wiring
-
-LENGTH = struct.Struct("!I")
 
 
 def main(channel: socket.socket) -> None:

@@ -1,5 +1,7 @@
 """Kubernetes objects to the model: read, check, default, derive. No YAML parser until needed."""
 
+from typing import Any
+
 from .cluster import World, build, with_policy, with_readiness
 from .lab import Lab
 from .read import Document, read_files, read_text
@@ -10,6 +12,7 @@ __all__ = [
     "Lab",
     "World",
     "build",
+    "mend",
     "read_files",
     "read_text",
     "reference_documents",
@@ -17,3 +20,10 @@ __all__ = [
     "with_policy",
     "with_readiness",
 ]
+
+
+def mend(value: dict[str, Any]) -> dict[str, Any]:
+    """The object with every misplaced field at home; other kinds come back as they are."""
+    from . import misplaced
+
+    return misplaced.mend(value)

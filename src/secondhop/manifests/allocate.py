@@ -11,8 +11,7 @@ from dataclasses import replace
 from ipaddress import IPv4Network
 from itertools import chain
 
-from secondhop.model.cluster import Address, Network, Service, ServicePort
-
+from ..model.cluster import Address, Network, Service, ServicePort
 from .problems import Path, invalid
 from .resource import Resource
 from .services import Declared
@@ -212,7 +211,5 @@ def _families(one: Declared, available: Sequence[int]) -> list[int]:
             invalid(policy, "this cluster is not configured for dual-stack services"),
             "Use PreferDualStack, or give the Lab two serviceCIDRs.",
         )
-    first = [ip.version for ip in one.service.cluster_ips] or list(one.wanted) or [*available][:1]
-    return (
-        [*first, *(f for f in available if f not in first)] if one.dual else [*first, *one.wanted]
-    )
+    own = [ip.version for ip in one.service.cluster_ips] or list(one.wanted) or [*available][:1]
+    return list(dict.fromkeys([*own, *one.wanted, *(available if one.dual else ())]))

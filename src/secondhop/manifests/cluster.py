@@ -6,9 +6,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from secondhop.errors import ManifestError, Problem
-from secondhop.model.cluster import Cluster, Policy, ProxyMode, Service
-
+from ..errors import ManifestError, Problem
+from ..model.cluster import Cluster, Pod, Policy, ProxyMode, Service
 from .allocate import NodePorts, with_cluster_ips, with_health_port, with_node_ports
 from .endpoints import SERVICE_NAME, Selection, derived, sliced
 from .lab import Lab, client_aside, read_lab
@@ -90,9 +89,12 @@ def with_readiness(world: World, ready: Mapping[str, bool]) -> World:
     cluster = world.cluster
     pods = tuple(replace(pod, ready=ready.get(str(pod), pod.ready)) for pod in cluster.pods)
     nodes = {node.name: node for node in cluster.nodes}
+    neighbours: dict[str, list[Pod]] = {}
+    for pod in pods:
+        neighbours.setdefault(pod.namespace, []).append(pod)
     endpoints = dict(cluster.endpoints)
     for selection in world.selections:
-        endpoints |= derived(selection, pods, nodes)
+        endpoints |= derived(selection, neighbours.get(selection.service.namespace, ()), nodes)
     return replace(world, cluster=replace(cluster, pods=pods, endpoints=endpoints))
 
 

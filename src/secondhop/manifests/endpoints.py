@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from ipaddress import ip_address
 from typing import NamedTuple
 
-from secondhop.model.cluster import (
+from ..model.cluster import (
     Address,
     Endpoint,
     Node,
@@ -17,7 +17,6 @@ from secondhop.model.cluster import (
     ServicePortName,
     in_proxy_order,
 )
-
 from .problems import invalid
 from .resource import Resource, protocol_of
 
@@ -111,14 +110,16 @@ def _lenient(text: str) -> Address | None:
 def derived(
     selection: Selection, pods: Iterable[Pod], nodes: Mapping[str, Node]
 ) -> dict[ServicePortName, tuple[Endpoint, ...]]:
-    """The endpoints the controller would write for one Service, for each of its ports."""
+    """The endpoints the controller would write for one Service, for each of its ports.
+
+    pods: those of its namespace.
+    """
     service = selection.service
     families = {ip.version for ip in service.cluster_ips}
     chosen = [
         pod
         for pod in pods
-        if pod.namespace == service.namespace
-        and selection.selector.items() <= pod.labels.items()
+        if selection.selector.items() <= pod.labels.items()
         and (selection.publish_not_ready or pod.node in nodes)
     ]
     return {

@@ -123,7 +123,7 @@ def label_home(kind: str, whence: Path, tree: Any) -> Path | None:
     ]
     free = [path for path in maps if dig(tree, (*path, key)) is None]
     empty = [p for p in free if p[-1] in (dig(tree, p[:-1]) or ()) and not dig(tree, p)]
-    beside = [path for path in free if path[:-1] == whence[:-1]]
+    beside = [p for p in free if p[:-1] == whence[:-1] and p[-1] != "selector"]
     missing = [p for p in free if p != ("metadata", "labels") and dig(tree, p) is None]
     best = (empty + beside + missing)[:1]
     return (*best[0], key) if best else None

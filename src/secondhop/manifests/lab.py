@@ -7,8 +7,7 @@ from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Interface, ip_interface
 from typing import Literal
 
-from secondhop.model.cluster import Cni, CniBackend, Interface, Network, Node, Proxy, ProxyMode
-
+from ..model.cluster import Cni, CniBackend, Interface, Network, Node, Proxy, ProxyMode
 from .lab_rules import check
 from .problems import Path, invalid
 from .ranges import NODE_PREFIX, POD_RANGES, SERVICE_RANGES, free_part, probable
@@ -46,7 +45,10 @@ def read_lab(
     own = "nodes" in stated or not nodes
     nodes = _nodes(resource) if own else tuple(nodes)
     client = _interfaces(resource, ("client",))
-    cni = _cni(resource, "network" in stated, nodes, client, pods)
+    outside = [i.network for node in nodes for i in node.addresses]
+    if "client" in stated:
+        outside += [i.network for i in client]
+    cni = _cni(resource, "network" in stated, nodes, outside, pods)
     nodes = tuple(_with_pod_cidrs(nodes, cni.pod_cidrs))
     lab = Lab(
         client=client,
@@ -55,7 +57,7 @@ def read_lab(
         proxy=_proxy(resource, cni),
         external_proxy=resource.get("proxy", "external"),
         placement=_placement(resource),
-        node_grace_seconds=float(resource.get("nodeGraceSeconds") or 0),
+        node_grace_seconds=_grace(resource),
         stated=stated,
     )
     lab = replace(lab, client=client_aside(lab, cni))
@@ -112,14 +114,13 @@ def _cni(
     resource: Resource,
     stated: bool,
     nodes: Sequence[Node],
-    client: Sequence[Interface],
+    outside: Sequence[Network],
     pods: Sequence[Network],
 ) -> Cni:
     """The network section; ranges that it does not state are those the nodes' were cut from."""
     ranges = _networks(resource, ("network",), "podCIDR") if stated else ()
     services = _networks(resource, ("network",), "serviceCIDR") if stated else ()
     parts = [cidr for node in nodes for cidr in node.pod_cidrs] + list(pods)
-    outside = [i.network for i in (*client, *(i for node in nodes for i in node.addresses))]
     families = sorted(
         {part.version for part in parts} | {i.version for n in nodes for i in n.addresses}
     )
@@ -175,6 +176,14 @@ def _proxy(resource: Resource, cni: Cni) -> Proxy:
         elif (network := resource.network((*path, n), text)) is not None:
             accepted.append(network)
     return Proxy(mode=mode, node_port_addresses=tuple(accepted), detect_local=cni.pod_cidrs)
+
+
+def _grace(resource: Resource) -> float:
+    seconds = float(resource.get("nodeGraceSeconds"))
+    if not 0 <= seconds < float("inf"):
+        why = invalid(resource.get("nodeGraceSeconds"), "must be greater than or equal to 0")
+        resource.refuse(("nodeGraceSeconds",), why, "Give seconds; 50 is the default.")
+    return seconds
 
 
 def _placement(resource: Resource) -> dict[str, tuple[str, ...]]:

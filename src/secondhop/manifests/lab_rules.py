@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import combinations
 
-from secondhop.model.cluster import Cni, Interface, Network, Node
-
+from ..model.cluster import Cni, Interface, Network, Node
 from .problems import Path, did_you_mean, shown
 from .ranges import inside, overlap
 from .resource import Resource

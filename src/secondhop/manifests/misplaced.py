@@ -51,13 +51,12 @@ def mend(value: dict[str, Any]) -> dict[str, Any]:
 
 class _Stray(NamedTuple):
     """A field that is not known where it stands. place: where that is in the mended object; struct:
-    what it stands in; doubtful: a label that may well be one."""
+    what it stands in."""
 
     place: Path
     stands: Path
     value: Any
     struct: Shape
-    doubtful: bool = False
 
 
 class _Examination:
@@ -68,6 +67,7 @@ class _Examination:
         self.newer = newer
         self.findings: list[Finding] = []
         self.strays: deque[_Stray] = deque()
+        self.doubtful: list[_Stray] = []
         self.moved: list[tuple[Path, Path]] = []
         self.tree: Any = {}
 
@@ -76,6 +76,8 @@ class _Examination:
         self.tree = self.visit(value, shape, (), ())
         while self.strays:
             self.settle(self.strays.popleft())
+        for stray in self.doubtful:
+            self.doubt(stray)
         self.missing(self.tree, shape, ())
         return Survey(tuple(self.findings), self.tree, tuple(self.moved))
 
@@ -127,9 +129,11 @@ class _Examination:
             if not isinstance(key, str):
                 self.key(stands, key)
                 continue
-            stray = _Stray((*place, key), (*stands, key), item, shape, shape.item.admits(item))
-            if not stray.doubtful or shape.doubtful(key, item):
+            stray = _Stray((*place, key), (*stands, key), item, shape)
+            if not shape.item.admits(item):
                 self.strays.append(stray)
+            elif shape.doubtful(key, item):
+                self.doubtful.append(stray)
             else:
                 kept[key] = item
         return kept
@@ -144,11 +148,8 @@ class _Examination:
         """Find out what one stray is, and put it where it belongs."""
         name = str(stray.place[-1])
         known = homes(self.kind).get(name)
-        home = best(known, stray.value, stray.place, self.tree) if known else None
-        if stray.doubtful:
-            self.doubtful(stray, home)
-        elif home is not None:
-            self.move(stray, home)
+        if known:
+            self.move(stray, best(known, stray.value, stray.place, self.tree))
         elif isinstance(stray.struct, MapOf):
             self.in_map(stray)
         elif not self.misspelt(stray, name) and not self.label(stray):
@@ -161,17 +162,22 @@ class _Examination:
         fields = stray.struct.fields if isinstance(stray.struct, Struct) else {}
         return f"Remove it; known here: {', '.join(sorted(fields))}."
 
-    def doubtful(self, stray: _Stray, home: Home | None) -> None:
+    def doubt(self, stray: _Stray) -> None:
         """A label with the name of a field: the field, if that is missing and would fit."""
-        vacant = home is not None and dig(self.tree, home.path) is None
-        if home is not None and vacant and home.shape.admits(stray.value):
-            parent = dig(self.tree, home.path[:-1]) is not None
-            name = str(stray.place[-1])
+        name = str(stray.place[-1])
+        known = homes(self.kind).get(name)
+        home = best(known, stray.value, stray.place, self.tree) if known else None
+        if home is not None and self.wanting(home) and home.shape.admits(stray.value):
             telling = name != name.lower() or (isinstance(home.shape, Scalar) and home.shape.values)
-            if telling or (home.required and parent):
+            if telling or home.required:
                 self.move(stray, home)
                 return
         self.put(stray.place, stray.value)
+
+    def wanting(self, home: Home) -> bool:
+        """Whether a place lacks its value though what should hold it is there."""
+        holder = dig(self.tree, home.path[:-1])
+        return isinstance(holder, dict) and holder.get(home.path[-1]) is None
 
     def in_map(self, stray: _Stray) -> None:
         """Something that is no field of ours, in a map of labels where only text may be."""
@@ -183,7 +189,8 @@ class _Examination:
             for key, item in value.items():
                 self.put((*owner, key), item)
         else:
-            self.find(stray.stands, *mismatch(value, TEXT))
+            item = stray.struct.item if isinstance(stray.struct, MapOf) else TEXT
+            self.find(stray.stands, *mismatch(value, item))
 
     def misspelt(self, stray: _Stray, name: str) -> bool:
         """Whether the name is nearly that of a field missing here, or of one known elsewhere."""

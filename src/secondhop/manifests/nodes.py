@@ -7,8 +7,7 @@ from dataclasses import replace
 from ipaddress import ip_interface
 from typing import Any, NamedTuple
 
-from secondhop.model.cluster import Interface, Network, Node
-
+from ..model.cluster import Interface, Network, Node
 from .ranges import NODE_PREFIX
 from .resource import Resource
 

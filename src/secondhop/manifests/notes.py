@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from .endpoints import SERVICE_NAME
 from .lab import Lab
 from .objects import Objects
 from .pods import Wanted
@@ -17,13 +18,16 @@ def assumed(
     yield from _nodes(objects, lab)
     owners = {str(one.resource): None for one in wanted if one.resource.kind != "Pod"}
     for owner in owners:
-        yield f"{owner}: no pods of it in the input, so they are derived and placed"
+        yield f"{owner}: its pods are not in the input, so they are derived"
     known = {node.name for node in lab.nodes}
     stray = {one.pod.node for one in wanted if one.settled and one.pod.node} - known
     if stray:
         yield f"pods run on nodes that are not in the input: {', '.join(sorted(stray))}"
     for one in declared:
         yield from _service(one)
+    for resource in objects.of("EndpointSlice"):
+        if SERVICE_NAME not in resource.labels:
+            yield f"{resource}: ignored, it has no label {SERVICE_NAME}"
 
 
 def _nodes(objects: Objects, lab: Lab) -> Iterator[str]:

@@ -6,8 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from secondhop.model.cluster import Address, Network, Node, Pod
-
+from ..model.cluster import Address, Network, Node, Pod
 from .nodes import Machine
 from .pods import Wanted, letters
 from .problems import did_you_mean, shown
@@ -94,7 +93,7 @@ class Places:
             if address is None:
                 one.resource.refuse(
                     one.base,
-                    f"{cidr} of node {machine.node.name} has no address left for pod {pod.name}",
+                    f"{cidr} of node {machine.node.name} has no address left for another pod",
                     "Give the node a larger podCIDR, or run fewer replicas.",
                 )
             else:

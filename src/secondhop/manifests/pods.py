@@ -7,13 +7,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 from zlib import crc32
 
-from secondhop.model.cluster import Address, Container, ContainerPort, Pod, Probe
-
-from .problems import Path
+from ..model.cluster import Address, Container, ContainerPort, Pod, Probe
+from .problems import Path, invalid
 from .resource import Resource, protocol_of
 
 WORKLOADS = ("Deployment", "ReplicaSet", "DaemonSet")
 _ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
+_MOST = 10_000
 _FINISHED = ("Succeeded", "Failed")
 
 
@@ -147,8 +147,7 @@ def _derived(workload: Resource) -> Iterator[Wanted]:
         prefix += f"-{revision}"
         labels["pod-template-hash"] = revision
     containers = _containers(workload, base)
-    replicas = workload.get("spec", "replicas") if workload.kind != "DaemonSet" else 1
-    for n in range(1 if replicas is None else replicas):
+    for n in range(_replicas(workload)):
         pod = Pod(
             namespace=workload.namespace,
             name=f"{prefix}-{letters(f'{workload.namespace}/{prefix}/{n}', 5)}",
@@ -158,6 +157,21 @@ def _derived(workload: Resource) -> Iterator[Wanted]:
             host_network=bool(workload.get(*base, "hostNetwork")),
         )
         yield Wanted(pod, workload, base, workload.name, n)
+
+
+def _replicas(workload: Resource) -> int:
+    """How many pods it wants; 1 for a DaemonSet, whose pod is multiplied by its nodes."""
+    wanted = workload.get("spec", "replicas")
+    if wanted is None or workload.kind == "DaemonSet":
+        return 1
+    if wanted < 0:
+        why = "must be greater than or equal to 0"
+    elif wanted > _MOST:
+        why = f"more than the {_MOST} that are derived here"
+    else:
+        return int(wanted)
+    workload.refuse(("spec", "replicas"), invalid(wanted, why), "Correct the number.")
+    return 0
 
 
 def letters(text: str, length: int) -> str:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable
 from typing import Any, TypeAlias
 
-from secondhop.errors import ManifestError, Problem
+from ..errors import ManifestError, Problem
 
 Path: TypeAlias = tuple[str | int, ...]
 """Where a field stands in its object: keys and list indices."""

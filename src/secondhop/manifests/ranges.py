@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from ipaddress import IPv4Network, IPv6Network
 
-from secondhop.model.cluster import Address, Network
+from ..model.cluster import Address, Network
 
 POD_RANGES: tuple[Network, ...] = (IPv4Network("10.42.0.0/16"), IPv6Network("fd00:10:42::/48"))
 SERVICE_RANGES: tuple[Network, ...] = (

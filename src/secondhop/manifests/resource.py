@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from ipaddress import ip_address, ip_network
 from typing import Any, NamedTuple
 
-from secondhop.model.cluster import Address, Network, Protocol
-
+from ..model.cluster import Address, Network, Protocol
 from .problems import Path, Problems, dotted, invalid, printable
 from .read import Document
 

@@ -75,9 +75,11 @@ def _port_name(c: _Checks, path: Path, name: str) -> None:
 
 
 def _target(c: _Checks, path: Path, target: int | str | None) -> None:
+    if not target:
+        return
     if isinstance(target, int):
         c.sound &= c.resource.port(path, target)
-    elif isinstance(target, str):
+    else:
         lettered = any(letter.isalpha() for letter in target)
         if not (
             len(target) <= 15 and lettered and c.resource.is_label(target) and "--" not in target

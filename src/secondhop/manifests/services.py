@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from ipaddress import ip_address, ip_network
 from typing import Any, NamedTuple
 
-from secondhop.model.cluster import (
+from ..model.cluster import (
     Address,
     Family,
     Ingress,
@@ -16,7 +16,6 @@ from secondhop.model.cluster import (
     ServicePort,
     ServiceType,
 )
-
 from .resource import Resource, protocol_of
 from .service_rules import check
 

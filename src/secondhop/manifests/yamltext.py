@@ -255,8 +255,9 @@ def _trouble(error: Any, text: str) -> YamlTrouble:
     problem = getattr(error, "problem", None) or getattr(error, "reason", None) or "is not YAML"
     context = getattr(error, "context", None)
     line = mark.line if mark else text.count("\n", 0, getattr(error, "position", 0))
-    bad = text.splitlines()[line : line + 1]
+    whole = text.splitlines() or [""]
+    line = min(line, len(whole) - 1)
     remedy = "Look at this line and the one above it: indentation, colons, quotes."
-    if bad and "\t" in bad[0]:
+    if "\t" in whole[line]:
         remedy = "This line holds a tab: indent with spaces."
     return YamlTrouble(line + 1, f"{context}: {problem}" if context else str(problem), remedy)

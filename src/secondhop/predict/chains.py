@@ -9,10 +9,9 @@ from typing import Literal, TypeAlias
 
 from ..model.cluster import ProxyMode, ServicePortName
 
-Part: TypeAlias = Literal["external", "service", "local", "firewall"]
+Part: TypeAlias = Literal["service", "local", "firewall"]
 
 IPTABLES_PREFIX: dict[Part, str] = {
-    "external": "KUBE-EXT-",
     "service": "KUBE-SVC-",
     "local": "KUBE-SVL-",
     "firewall": "KUBE-FW-",

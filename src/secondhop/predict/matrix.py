@@ -29,7 +29,7 @@ class Row:
     """Flows that share a fate: each of the sources by each of the vias.
 
     outcome: without steps, of the first source. varies: whether the other sources' outcomes
-    differ from it in the addresses that pods see; otherwise it is theirs to the letter.
+    differ in the addresses and nodes they name; otherwise it is theirs to the letter.
     """
 
     service: Service
@@ -119,7 +119,7 @@ class _Matrix:
         if self._is_new(destination):
             yield from self._alike(service, self.client[family], destination, (None,))
             for group in self._like_homes(self.inside[family], destination):
-                yield from self._alike(service, group, destination, (None,))
+                yield self._at_home(service, group, destination, (None,))
 
     def _node_port(
         self, service: Service, port: ServicePort, family: Family, node: Node
@@ -133,7 +133,7 @@ class _Matrix:
         if not everybody or not self._is_new(destination):
             return
         trail = self.paths.walk(Flow(everybody[0], destination))
-        if _same_for_all(trail):
+        if self._same_for_all(trail):
             yield Row(service, everybody, destination, (None,), outcome(trail), False)
         else:
             groups = self._views.get((node.name, family))
@@ -155,7 +155,7 @@ class _Matrix:
             if self.paths.walk(Flow(group[0], destination, vias[0])).routed:
                 escaping += group
             else:
-                yield from self._alike(service, group, destination, vias)
+                yield self._at_home(service, group, destination, vias)
         for node in self.nodes:
             for group in self._seen_from(node, self.client[family] + escaping):
                 yield from self._alike(service, group, destination, (node.name,))
@@ -173,11 +173,18 @@ class _Matrix:
     def _alike(
         self, service: Service, sources: Sources, destination: Destination, vias: Vias
     ) -> Iterator[Row]:
-        """One row for senders that only their address tells apart."""
+        """One row for senders that one node treats alike, if there are any."""
         if sources:
             trail = self.paths.walk(Flow(sources[0], destination, vias[0]))
             varies = len(sources) > 1 and not _hides_sender(trail)
             yield Row(service, sources, destination, vias, outcome(trail), varies)
+
+    def _at_home(
+        self, service: Service, sources: Sources, destination: Destination, vias: Vias
+    ) -> Row:
+        """One row for senders each of which its own node treats like the others theirs."""
+        first = outcome(self.paths.walk(Flow(sources[0], destination, vias[0])))
+        return Row(service, sources, destination, vias, first, len(sources) > 1)
 
     def _seen_from(self, entry: Node, sources: Sources) -> list[Sources]:
         """Senders as the entry node tells them apart: its own pod, itself, pods that come with
@@ -210,6 +217,18 @@ class _Matrix:
             groups.setdefault(traits, []).append(source)
         return [tuple(group) for group in groups.values()]
 
+    def _same_for_all(self, trail: Trail) -> bool:
+        """Whether every sender would have this outcome at a node port, wherever it is: nobody is
+        served, or policy Cluster replaces the source. What looks like the NIC is the exception:
+        it is the very address that the node itself sends from."""
+        match = trail.hops[-1].verdict.match
+        if match is None:
+            return trail.fate is Fate.CLOSED
+        if match.entrance != "nodePort" or match.target.external_local:
+            return False
+        hosts = [self.paths.routes.host(d.source) for d in trail.deliveries]
+        return _hides_sender(trail) and not any(hosts)
+
     def _is_new(self, destination: Destination) -> bool:
         """Two Services may claim one address and port: it is told once."""
         if destination in self._told:
@@ -239,14 +258,3 @@ def node_source(node: Node, family: Family) -> Source | None:
 def _hides_sender(trail: Trail) -> bool:
     """Whether no pod sees anything of the sender."""
     return all(delivery.replaced for delivery in trail.deliveries)
-
-
-def _same_for_all(trail: Trail) -> bool:
-    """Whether every sender would have this outcome, wherever it is: policy Cluster with a
-    masqueraded choice, or a node port that serves nobody."""
-    match = trail.hops[-1].verdict.match
-    if match is None:
-        return trail.fate is Fate.CLOSED
-    if match.entrance != "nodePort":
-        return False
-    return trail.fate is Fate.REJECTED or (not match.target.external_local and _hides_sender(trail))

@@ -69,7 +69,7 @@ class Trail:
 
 
 class Paths:
-    """A cluster in the paths of a Lab, with the tables that all its flows share."""
+    """All ways through a cluster in the world of a Lab, and the tables that they share."""
 
     def __init__(self, cluster: Cluster):
         self.cluster = cluster
@@ -121,7 +121,7 @@ class _Walk:
         self.made_here = flow.source.kind == "node" or (
             self.sender is not None and self.routes.is_local(self.sender, flow.source.ip)
         )
-        self.from_pod = self.sender is not None and not self.made_here
+        self.is_pod = self.sender is not None and not self.made_here
         destination = flow.destination
         self.packet = Packet(
             flow.source.ip, destination.address, destination.port, destination.protocol
@@ -174,7 +174,7 @@ class _Walk:
         # §13.9-10: IPv4 refuses a packet from the wire that bears the receiver's own address. IPv6
         # lets it circle, but the final error goes to that address: a masqueraded pod never hears.
         returned = self.hops and self.routes.is_local(node, packet.source)
-        if returned and (self.from_pod or packet.source.version == 4):
+        if returned and (self.is_pod or packet.source.version == 4):
             why = f"{self.hops[-1].verdict.why}; the router sends the packet back to {node.name}"
             why += ", which takes nothing that bears its own address as source"
             return self._end(Fate.DROPPED, node.name, why)

@@ -106,12 +106,12 @@ class Routes:
 
     def flannel_masquerades(self, node: Node, source: Address, destination: Address) -> bool:
         """Whether flannel's own rules replace the source of a packet that leaves `node` without
-        kube-proxy's mark (§4.3, the rules in their order)."""
-        if not self.cni.masquerade:
+        kube-proxy's mark (§4.3, the rules in their order). A node without a pod CIDR has none."""
+        own = node.pod_cidr(destination.version)
+        if own is None or not self.cni.masquerade:
             return False
         to_pods = self._in_pod_network(destination)
-        own = node.pod_cidr(destination.version)
-        if own is not None and (destination in own or (source in own and to_pods)):
+        if destination in own or (source in own and to_pods):
             return False
         if self._in_pod_network(source):
             return not destination.is_multicast

@@ -58,7 +58,7 @@ def reason(trail: Trail) -> str:
         return f"{OPENINGS[trail.fate]} {trail.where}: {trail.why}"
     if trail.http is not None:
         status, ready = trail.http
-        return f"{trail.where} answers {status}: it has {ready} ready endpoints of its own"
+        return f"the health check of {trail.where} answers {status}, localEndpoints: {ready}"
     hop, deliveries = trail.hops[-1], trail.deliveries
     chosen = f"{_fallback(hop, deliveries)}{_destination(hop, deliveries)}"
     return f"{chosen}{_source_seen(trail, hop, deliveries)}"

@@ -220,7 +220,8 @@ class KubeProxy:
     def _nobody(self, node: Node, packet: Packet, match: Match, *, made_here: bool) -> Verdict:
         """No usable endpoint in the whole cluster (§3.1 rows 1 and 5 to 7)."""
         service, usable = match.target.service, match.target.usable(node)
-        why = f"Service {service} has no usable endpoint anywhere ({usable.total} listed)"
+        listed = f"{usable.total} listed, none ready" if usable.total else "none listed"
+        why = f"Service {service} has no usable endpoint anywhere ({listed})"
         rule = f"EndpointSlices of Service {service}: 0 of {usable.total} endpoints ready"
         if (
             self.iptables

@@ -1,0 +1,186 @@
+"""Nothing outlives the lab, whatever kills it; and a kernel that refuses is named."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support import reference, sandboxed
+
+from secondhop.errors import EnvironmentUnable, LabError
+from secondhop.lab.client import Lab
+from secondhop.lab.doctor import examine, why_refused
+from secondhop.lab.sandbox import refused
+
+RUN = [sys.executable, "-c", "import sys; from secondhop.cli import main; sys.exit(main())", "run"]
+GONE_SECONDS = 2.0
+
+
+def alive(session: int) -> list[str]:
+    """The processes of a session, by /proc: every descendant of a command that began one."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                name, _, fields = (entry / "stat").read_text().rpartition(")")
+            except OSError:
+                continue
+            state, _, _, its_session, *_ = fields.split()
+            if int(its_session) == session and state != "Z":
+                found.append(f"{name}) {state}")
+    return found
+
+
+def host() -> tuple[str, set[str], set[str]]:
+    """What a lab could leave: links, temporary files, namespaces that some process is in."""
+    links = subprocess.run(["ip", "-o", "link"], capture_output=True, text=True, check=True).stdout
+    runtime = Path(os.environ.get("XDG_RUNTIME_DIR", "/run"))
+    files = {str(p) for folder in (Path("/tmp"), runtime) for p in folder.glob("*second*")}
+    mounts = set(Path("/proc/self/mounts").read_text().splitlines())
+    return links, {f for f in files if "secondhop-tests-" not in f}, mounts
+
+
+def killed_at(moment: float, number: int) -> list[str]:
+    """Start a run, end it by a signal after that many seconds; what is left two seconds later."""
+    process = subprocess.Popen(
+        RUN, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    )
+    time.sleep(moment)
+    process.send_signal(number)
+    process.wait(10)
+    deadline = time.monotonic() + GONE_SECONDS
+    while (left := alive(process.pid)) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return left
+
+
+def moments(count: int) -> Iterator[float]:
+    draw = random.Random(count)
+    return (draw.uniform(0.0, 0.2) for _ in range(count))
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_nothing_is_left_of_a_killed_run(number: int) -> None:
+    before = host()
+    for moment in moments(5):
+        assert killed_at(moment, number) == []
+    assert host() == before
+
+
+@pytest.mark.soak
+def test_nothing_is_left_of_a_hundred_killed_runs() -> None:
+    before = host()
+    for moment in moments(100):
+        assert killed_at(moment, signal.SIGKILL) == []
+    assert host() == before
+
+
+@pytest.mark.parametrize("victim", ["guard", "supervisor"])
+def test_killing_a_part_ends_the_rest(victim: str) -> None:
+    """Trap 6: each dies with its parent, also across the pid namespace."""
+    with Lab() as lab:
+        lab.start(reference()[0].cluster)
+        status = Path(f"/proc/{lab.pid}/status").read_text()
+        guard = int(next(x for x in status.splitlines() if x.startswith("PPid:")).split()[1])
+        os.kill({"guard": guard, "supervisor": lab.pid}[victim], signal.SIGKILL)
+        deadline = time.monotonic() + GONE_SECONDS
+        with pytest.raises(LabError, match="ended unexpectedly"):
+            while time.monotonic() < deadline:
+                lab.descriptors()
+        assert not Path(f"/proc/{lab.pid}").exists() or not os.listdir(f"/proc/{lab.pid}/fd")
+
+
+def test_a_command_of_the_lab_does_not_outlive_it() -> None:
+    """The pid namespace ends with its first process: nothing needs to be found and killed."""
+    with Lab() as lab:
+        lab.start(reference()[0].cluster)
+        inside = subprocess.Popen(
+            ["nsenter", f"--user=/proc/{lab.pid}/ns/user", f"--pid=/proc/{lab.pid}/ns/pid"]
+            + ["--preserve-credentials", "sleep", "60"]
+        )
+        time.sleep(0.1)
+        assert inside.poll() is None
+    assert inside.wait(GONE_SECONDS) != 0
+
+
+def test_the_lab_has_a_user_of_its_own() -> None:
+    uids = sandboxed(lambda: (os.getuid(), os.getpid(), Path("/proc/self/uid_map").read_text()))
+    assert uids[:2] == (0, 1)
+    assert uids[2].split() == ["0", str(os.getuid()), "1"]
+
+
+def test_several_threads_are_no_obstacle_to_the_caller() -> None:
+    """Trap 5: unshare(CLONE_NEWUSER) is refused to a process with threads; the fork has one."""
+    code = """
+import threading, time
+threading.Thread(target=time.sleep, args=(1,), daemon=True).start()
+from secondhop.lab.doctor import examine
+print(all(c.good for c in examine() if c.needed))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30)
+    assert done.stdout == "True\n", done.stderr
+
+
+def nested_run(*arguments: str) -> tuple[int, str, str]:
+    """secondhop inside a user namespace that may create no further ones."""
+
+    def inside() -> tuple[int, str, str]:
+        Path("/proc/sys/user/max_user_namespaces").write_text("0")
+        done = subprocess.run([*RUN[:-1], *arguments], capture_output=True, text=True, timeout=30)
+        return done.returncode, done.stdout, done.stderr
+
+    return sandboxed(inside)
+
+
+def test_a_kernel_that_refuses_still_gets_the_prediction() -> None:
+    status, out, err = nested_run("run")
+    assert status == 3
+    assert out.splitlines()[0] == "default/traffic-test: predicted, not observed"
+    assert out.count("\nCluster ") + out.count("\nLocal ") == 4
+    assert "user.max_user_namespaces" in err
+    assert "Traceback" not in err
+
+
+def test_a_kernel_that_refuses_says_so_in_json() -> None:
+    status, out, _ = nested_run("run", "-o", "json")
+    assert status == 3
+    fates = [cell["predicted"]["fate"] for cell in json.loads(out)["cells"]]
+    assert fates == ["delivered", "delivered", "delivered", "dropped"]
+
+
+def test_doctor_names_the_limit() -> None:
+    status, out, _ = nested_run("doctor")
+    assert status == 3
+    assert out.startswith("This machine cannot run a lab.\n")
+    assert "sudo sysctl -w user.max_user_namespaces" in out
+
+
+def test_doctor_finds_nothing_wrong_here() -> None:
+    assert [check for check in examine() if not check.good] == []
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "told", "remedy"),
+    [
+        ("kernel/apparmor_restrict_unprivileged_userns", "1", "AppArmor", "sudo secondhop run"),
+        ("kernel/unprivileged_userns_clone", "0", "to root only", "sudo secondhop run"),
+        ("user/max_user_namespaces", "0", "limited", "user.max_user_namespaces"),
+        ("kernel/nothing", "0", "seccomp", "docker run"),
+    ],
+)
+def test_doctor_tells_the_refusals_apart(
+    tmp_path: Path, setting: str, value: str, told: str, remedy: str
+) -> None:
+    file = tmp_path / "sys" / setting
+    file.parent.mkdir(parents=True)
+    file.write_text(f"{value}\n")
+    detail, advice = why_refused(refused(1), tmp_path)
+    assert told in detail
+    assert remedy in advice
+    assert isinstance(refused(1), EnvironmentUnable)
