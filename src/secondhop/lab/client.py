@@ -111,6 +111,8 @@ class Lab:
                     f"the lab did not answer within {_SECONDS:.0f} s",
                     "Try again on a quieter machine, or with fewer nodes and pods.",
                 ) from None
+            except OSError:
+                raise _gone() from None
             if not more:
                 raise _gone()
             data += more
