@@ -29,50 +29,20 @@ from secondhop.model.flow import Destination, Flow, Source
 
 DATA = Path(__file__).parent / "data"
 
-CLIENT = ("192.168.22.2/24", "fd00:192:168:22::2/64")
+
+def _node(name: str, number: int, zone: str, *addresses: str) -> Node:
+    cidrs = ip_network(f"10.42.{number}.0/24"), ip_network(f"fd00:10:42:{number}::/64")
+    return Node(name, tuple(map(ip_interface, addresses)), cidrs, zone)
+
+
+CLIENT = (ip_interface("192.168.22.2/24"), ip_interface("fd00:192:168:22::2/64"))
+GZ1 = ("192.168.8.1/24", "192.168.8.101/24", "100.64.0.11/24", "fd00:192:168:8::1/64")
+XJP1 = ("172.17.26.70/24", "172.17.26.101/24", "100.64.0.12/24", "fd00:172:17:26::70/64")
+SHA1 = ("192.168.9.1/24", "192.168.9.101/24", "100.64.0.13/24", "fd00:192:168:9::1/64")
 NODES = (
-    Node(
-        "gz1",
-        tuple(
-            ip_interface(a)
-            for a in (
-                "192.168.8.1/24",
-                "192.168.8.101/24",
-                "100.64.0.11/24",
-                "fd00:192:168:8::1/64",
-            )
-        ),
-        (ip_network("10.42.0.0/24"), ip_network("fd00:10:42::/64")),
-        "zone-a",
-    ),
-    Node(
-        "xjp1",
-        tuple(
-            ip_interface(a)
-            for a in (
-                "172.17.26.70/24",
-                "172.17.26.101/24",
-                "100.64.0.12/24",
-                "fd00:172:17:26::70/64",
-            )
-        ),
-        (ip_network("10.42.1.0/24"), ip_network("fd00:10:42:1::/64")),
-        "zone-b",
-    ),
-    Node(
-        "sha1",
-        tuple(
-            ip_interface(a)
-            for a in (
-                "192.168.9.1/24",
-                "192.168.9.101/24",
-                "100.64.0.13/24",
-                "fd00:192:168:9::1/64",
-            )
-        ),
-        (ip_network("10.42.2.0/24"), ip_network("fd00:10:42:2::/64")),
-        "zone-a",
-    ),
+    _node("gz1", 0, "zone-a", *GZ1),
+    _node("xjp1", 1, "zone-b", *XJP1),
+    _node("sha1", 2, "zone-a", *SHA1),
 )
 POD_CIDRS = (ip_network("10.42.0.0/16"), ip_network("fd00:10:42::/48"))
 SERVICE_CIDRS = (ip_network("10.43.0.0/16"), ip_network("fd00:10:43::/112"))
@@ -175,7 +145,7 @@ def _scenario(row: dict[str, Any]) -> Scenario:
     addresses = row["nodePortAddresses"]
     cluster = Cluster(
         nodes=NODES,
-        client=tuple(ip_interface(c) for c in CLIENT),
+        client=CLIENT,
         services=(service,),
         endpoints={service.port_name(service.ports[0]): endpoints},
         cni=Cni(pod_cidrs=POD_CIDRS, service_cidrs=SERVICE_CIDRS),
@@ -206,19 +176,16 @@ def _probe(row: list[Any], endpoints: Mapping[str, Endpoint]) -> Probe:
 def _sender(name: str, family: int, endpoints: Mapping[str, Endpoint]) -> Source:
     """`client`, `host@NODE`, `pod@NODE` (a probe pod at .250), `backend:POD@NODE`."""
     if name == "client":
-        ip = next(c.ip for c in map(ip_interface, CLIENT) if c.version == family)
-        return Source("client", name, ip)
+        return Source("client", name, next(c.ip for c in CLIENT if c.version == family))
     kind, _, node_name = name.partition("@")
     node = next(n for n in NODES if n.name == node_name)
     if kind.startswith("backend:"):
         pod = kind.removeprefix("backend:")
         return Source("pod", pod, endpoints[pod].address, node.name)
-    cidr, address = (
-        next(c for c in node.pod_cidrs if c.version == family),
-        next(a.ip for a in node.addresses if a.version == family),
-    )
     if kind == "pod":
+        cidr = next(c for c in node.pod_cidrs if c.version == family)
         return Source("pod", name, cidr[250], node.name)
+    address = next(a.ip for a in node.addresses if a.version == family)
     return Source("node", name, address, node.name)
 
 

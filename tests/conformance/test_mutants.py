@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from secondhop.model.cluster import Endpoint, Node
-from secondhop.predict import endpoints, services, verdict
+from secondhop.predict import endpoints, services
 from secondhop.predict.endpoints import Usable
 from secondhop.predict.routing import Exit, Routes
+from secondhop.predict.services import Target
 from secondhop.predict.verdict import Action, KubeProxy, Packet, Verdict
 
 from .compare import all_contradictions
@@ -76,7 +77,7 @@ def flannel_masquerades_nothing(patch: Patch) -> None:
 
 
 def source_ranges_guard_nothing(patch: Patch) -> None:
-    patch.setattr(verdict, "admits", lambda *args: True)
+    patch.setattr(Target, "admits", lambda *args: True)
 
 
 def a_pod_given_to_itself_is_not_masqueraded(patch: Patch) -> None:

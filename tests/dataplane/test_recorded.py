@@ -12,7 +12,7 @@ from secondhop.dataplane.iptables import INVALID_COUNTER, LOCALHOST_COUNTER
 from secondhop.dataplane.ruleset import transactions
 from secondhop.lab.netlink import create_counters
 from secondhop.lab.netns import Namespace
-from secondhop.lab.proxy import restore_now
+from secondhop.lab.proxy import Restore
 from secondhop.model.cluster import (
     Cluster,
     Cni,
@@ -68,7 +68,7 @@ def saved(cluster: Cluster, node: str) -> list[str]:
     assert create_counters(namespace, INVALID_COUNTER, LOCALHOST_COUNTER)
     rules = dataplane.rules(cluster, cluster.node(node), counters=True)
     for text in transactions({}, rules):
-        restore_now(namespace, text)
+        Restore(namespace, text).finish()
     with namespace:
         command = ["/usr/sbin/iptables-nft-save"]
         text = subprocess.run(command, capture_output=True, text=True, check=True).stdout

@@ -36,9 +36,9 @@ FAULTS = {
         "Cluster through xjp1",
     ),
     "cni0 has a wrong address": (
-        f"{REAL} \"$@\"; ip addr show dev cni0 | grep -q 10.42.1.1/24 && "
+        "ip addr show dev cni0 | grep -q 10.42.1.1/24 && "
         "ip addr add 10.42.1.77/24 dev cni0 && ip addr del 10.42.1.1/24 dev cni0 && "
-        "ip addr add 10.42.1.1/32 dev cni0; true",
+        f'ip addr add 10.42.1.1/32 dev cni0; exec {REAL} "$@"',
         "Cluster through xjp1",
     ),
     "the drop is missing": (
@@ -46,7 +46,7 @@ FAULTS = {
         "Local through gz1",
     ),
     "the second hop is cut": (
-        f"{REAL} \"$@\"; ip route del 10.42.1.0/24 dev flannel.1 2>/dev/null; true",
+        f'ip route del 10.42.1.0/24 dev flannel.1 2>/dev/null; exec {REAL} "$@"',
         "Cluster through gz1",
     ),
 }

@@ -11,7 +11,7 @@ from ..errors import UsageError
 
 if TYPE_CHECKING:
     from ..manifests import World
-    from ..model.cluster import Service
+    from ..model.cluster import ProxyMode, Service
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -31,11 +31,15 @@ def input_options(function: _F) -> _F:
     )(function)
 
 
-def load(files: Sequence[str], namespace: str) -> World:
-    """The objects of these files, or the reference experiment. Raises ManifestError."""
+def load(files: Sequence[str], namespace: str, proxy_mode: ProxyMode | None = None) -> World:
+    """The objects of these files, or the reference experiment. Raises ManifestError.
+
+    proxy_mode: in place of what a Lab document says.
+    """
     from ..manifests import build, read_files, reference_documents
 
-    return build(read_files(files) if files else reference_documents(), namespace=namespace)
+    documents = read_files(files) if files else reference_documents()
+    return build(documents, namespace=namespace, proxy_mode=proxy_mode)
 
 
 def choose(world: World, wanted: str | None, namespace: str) -> Service:
@@ -73,3 +77,13 @@ def _name(wanted: str) -> str:
     if kind.lower() not in ("svc", "service", "services"):
         raise UsageError(f"{wanted} is not a Service", "Write svc/NAME.")
     return name
+
+
+def alternatives(wrong: str, known: Sequence[str]) -> str:
+    """What may have been meant instead: a remedy for a name that is not there."""
+    from difflib import get_close_matches
+
+    if close := get_close_matches(wrong, known, n=1):
+        return f"Did you mean {close[0]}?"
+    more = f" and {len(known) - 10} more" if len(known) > 10 else ""
+    return f"There is {', '.join(known[:10])}{more}." if known else "There is none."

@@ -13,9 +13,9 @@ Chains: TypeAlias = Mapping[str, tuple[str, ...]]
 Ruleset: TypeAlias = Mapping[str, Chains]
 """Table name (`filter`, `nat`, `mangle`) to its chains."""
 
-LIMIT = 40_000
-"""Bytes of text that fit one restore: in a user namespace a transaction must fit a socket buffer
-that nobody may raise, 212,992 bytes by default, and netlink is wordier than text."""
+LIMIT = 250
+"""Lines that fit one restore. In a user namespace a transaction must fit a socket buffer that nobody
+may raise, 212,992 bytes by default, and a rule with its matches takes up to 600 of them."""
 
 _JUMP = re.compile(r"-[jg] (\S+)")
 
@@ -29,7 +29,7 @@ def transactions(old: Ruleset, new: Ruleset, limit: int = LIMIT) -> list[str]:
     innermost first. An empty list means that nothing differs.
     """
     switch = _switch(old, new)
-    if len(switch) <= limit:
+    if switch.count("\n") <= limit:
         return [switch] if switch else []
     early: dict[str, dict[str, tuple[str, ...]]] = {}
     texts = []
@@ -65,16 +65,11 @@ def _table(name: str, old: Chains, new: Chains) -> str:
 
 def _chunks(table: str, chains: Chains, limit: int) -> Iterator[str]:
     lines: list[str] = []
-    size = 0
     for chain in _innermost_first(chains):
-        for line in (f":{chain} - [0:0]", *(f"-A {chain} {rule}" for rule in chains[chain])):
-            if size + len(line) > limit:
-                yield _text(table, lines)
-                lines, size = [], 0
-            lines.append(line)
-            size += len(line) + 1
-    if lines:
-        yield _text(table, lines)
+        lines.append(f":{chain} - [0:0]")
+        lines += [f"-A {chain} {rule}" for rule in chains[chain]]
+    for start in range(0, len(lines), limit):
+        yield _text(table, lines[start : start + limit])
 
 
 def _innermost_first(chains: Chains) -> list[str]:

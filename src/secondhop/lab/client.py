@@ -5,11 +5,13 @@ from __future__ import annotations
 import pickle
 import socket
 import struct
+import sys
+import traceback
 from collections.abc import Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from ..errors import LabError
+from ..errors import LabError, SecondhopError
 from .sandbox import Sandbox
 
 if TYPE_CHECKING:  # what is not imported here is imported on both sides at once, after the fork
@@ -22,11 +24,29 @@ LENGTH = struct.Struct("!I")
 _SECONDS = 120.0
 
 
+def send(channel: socket.socket, message: object) -> None:
+    """Write one message. Raises OSError if nobody is there."""
+    body = pickle.dumps(message)
+    channel.sendall(LENGTH.pack(len(body)) + body)
+
+
+def failure() -> tuple[bool, tuple[str, str, int]]:
+    """The answer that tells of the exception being handled."""
+    error = sys.exception()
+    if isinstance(error, SecondhopError):
+        return False, (error.message, error.remedy, error.exit_code)
+    remedy = "This is a defect of secondhop: please report it with the text above."
+    return False, (traceback.format_exc(), remedy, SecondhopError.exit_code)
+
+
 def _main(channel: socket.socket) -> None:
     """The supervisor's life. It loads its own code, while the caller reads its input."""
-    from .supervisor import main
+    try:
+        from .supervisor import main
 
-    main(channel)
+        main(channel)
+    except Exception:
+        send(channel, failure())
 
 
 class Lab:
@@ -85,9 +105,8 @@ class Lab:
         return answer
 
     def _send(self, verb: str, *arguments: object) -> None:
-        body = pickle.dumps((verb, arguments))
         try:
-            self._channel.sendall(LENGTH.pack(len(body)) + body)
+            send(self._channel, (verb, arguments))
         except OSError:
             raise _gone() from None
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from ..errors import EnvironmentUnable, SecondhopError
 from .capture import RefusalLog
 from .netns import Namespace
-from .proxy import restore_now, restore_program
+from .proxy import Restore, restore_program
 from .rtnetlink import Netlink
 from .sandbox import Sandbox
 
@@ -192,7 +192,7 @@ def _br_netfilter() -> str:
 
 def _iptables() -> str:
     namespace = Namespace.create("try")
-    restore_now(namespace, _RULES)
+    Restore(namespace, _RULES).finish()
     return f"{restore_program()} loads kube-proxy's kinds of rules"
 
 

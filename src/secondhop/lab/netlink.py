@@ -18,7 +18,7 @@ CREATE = 0x400 | 0x200
 ERROR, DONE = 2, 3
 HEADER = struct.Struct("=IHHII")
 
-_NETLINK_NETFILTER = 12
+NETLINK_NETFILTER = 12
 _NEW_COUNTER = 7 << 8
 
 
@@ -53,7 +53,7 @@ class Netfilter:
 
     def __init__(self, namespace: Namespace) -> None:
         self._name = namespace.name
-        self.socket = namespace.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_NETFILTER)
+        self.socket = namespace.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_NETFILTER)
 
     def request(self, kind: int, body: bytes, *, flags: int = 0, group: int = 0) -> None:
         """Ask, and wait for the acknowledgement. Raises OSError if the kernel refuses."""

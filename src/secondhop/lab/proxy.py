@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import socket
 import subprocess
 from collections.abc import Callable
 
@@ -14,10 +15,12 @@ from ..dataplane.ruleset import Ruleset, transactions
 from ..errors import EnvironmentUnable, LabError
 from ..model.cluster import Cluster
 from .capture import Packet, Refusal, RefusalLog, instrument
-from .netlink import create_counters
+from .netlink import NETLINK_NETFILTER, create_counters, messages
 from .netns import Namespace
 
 _SECONDS = 30.0
+_NFTABLES_GROUP = 7
+_NEW_GENERATION = 10 << 8 | 15
 _SBIN = ":/usr/local/sbin:/usr/sbin:/sbin"
 
 
@@ -43,6 +46,8 @@ class NodeProxy:
         self._namespace = namespace
         self._loaded: Ruleset = {}
         self._log = RefusalLog(namespace, report)
+        self._switches = _Switches(namespace)
+        self._leaving: set[asyncio.Task[None]] = set()
         self._counters = create_counters(namespace, INVALID_COUNTER, LOCALHOST_COUNTER)
 
     async def sync(self, cluster: Cluster) -> None:
@@ -52,32 +57,62 @@ class NodeProxy:
         logged, meaning = instrument(wanted)
         self._log.meaning |= meaning
         for text in transactions(self._loaded, logged):
-            await restore(self._namespace, text)
+            await self._restore(text)
         self._loaded = logged
         self._log.meaning = meaning
 
+    async def _restore(self, text: str) -> None:
+        """One iptables-restore, until the kernel has switched. The program then takes several times
+        as long to end, because the kernel makes it wait for the old rules' grace period."""
+        switched = self._switches.next(text.count("\nCOMMIT\n"))
+        running = Restore(self._namespace, text)
+        leaving = asyncio.create_task(running.ended())
+        self._leaving.add(leaving)
+        leaving.add_done_callback(self._leaving.discard)
+        await asyncio.wait({switched, leaving}, timeout=_SECONDS, return_when="FIRST_COMPLETED")
+        if not switched.done():
+            running.finish()
 
-async def restore(namespace: Namespace, text: str) -> None:
-    """Feed one text to `iptables-restore --noflush -w` inside a namespace, without blocking.
 
-    Raises LabError with the program's complaint and the line that it is about.
-    """
-    with _Restore(namespace, text) as running:
+class _Switches:
+    """Hears of every generation of rules that a node's kernel switches to: one for each COMMIT."""
+
+    def __init__(self, namespace: Namespace) -> None:
+        self._socket = namespace.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_NETFILTER)
+        self._socket.bind((0, 1 << (_NFTABLES_GROUP - 1)))
+        self._left = 0
+        self._switched: asyncio.Future[None] | None = None
+        asyncio.get_running_loop().add_reader(self._socket, self._read)
+
+    def next(self, count: int) -> asyncio.Future[None]:
+        """A future that completes with the `count`th switch from now on."""
+        while self._heard() is not None:
+            pass  # what an earlier restore was not waited for to say
+        self._left = count
+        self._switched = asyncio.get_running_loop().create_future()
+        return self._switched
+
+    def _heard(self) -> int | None:
+        """How many switches the next message tells of; None if there is no message."""
         try:
-            await asyncio.wait_for(_exit(running.process.pid), _SECONDS)
-        except TimeoutError:
-            running.process.kill()
-        running.finish()
+            data = self._socket.recv(1 << 20)
+        except BlockingIOError:
+            return None
+        except OSError:  # overrun, some are lost: then the program's end tells
+            return 0
+        return sum(kind == _NEW_GENERATION for kind, _, _ in messages(data))
+
+    def _read(self) -> None:
+        self._left -= self._heard() or 0
+        if self._left <= 0 and self._switched and not self._switched.done():
+            self._switched.set_result(None)
 
 
-def restore_now(namespace: Namespace, text: str) -> None:
-    """The same, blocking, where no event loop runs. Raises LabError."""
-    with _Restore(namespace, text) as running:
-        running.finish()
+class Restore:
+    """`iptables-restore --noflush -w` at work in a namespace.
 
-
-class _Restore:
-    """One iptables-restore at work. Rules and complaints are memory files: no pipe can fill up."""
+    Its rules and its complaints are memory files: no pipe can fill up.
+    """
 
     def __init__(self, namespace: Namespace, text: str) -> None:
         self._name = namespace.name
@@ -87,7 +122,7 @@ class _Restore:
             os.write(rules, text.encode())
             os.lseek(rules, 0, os.SEEK_SET)
             with namespace:
-                self.process = subprocess.Popen(
+                self._process = subprocess.Popen(
                     [restore_program(), "--noflush", "-w"],
                     stdin=rules,
                     stdout=self._said,
@@ -96,36 +131,32 @@ class _Restore:
         finally:
             os.close(rules)
 
-    def __enter__(self) -> _Restore:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        os.close(self._said)
+    async def ended(self) -> None:
+        """Wait for the end without blocking the loop; the status is `finish`'s to judge."""
+        loop = asyncio.get_running_loop()
+        over: asyncio.Future[None] = loop.create_future()
+        descriptor = os.pidfd_open(self._process.pid)
+        loop.add_reader(descriptor, over.cancel)
+        try:
+            await asyncio.wait({over})
+        finally:
+            loop.remove_reader(descriptor)
+            os.close(descriptor)
+            self._process.poll()
 
     def finish(self) -> None:
-        """Wait for the end. Raises LabError if the rules were refused."""
+        """Wait for the end. Raises LabError with the program's complaint if it refused the rules."""
         try:
-            status = self.process.wait(_SECONDS)
+            status = self._process.wait(_SECONDS)
         except subprocess.TimeoutExpired:
-            self.process.kill()
-            status = self.process.wait()
+            self._process.kill()
+            status = self._process.wait()
         if status != 0:
-            os.lseek(self._said, 0, os.SEEK_SET)
-            complaint = os.read(self._said, 4096).decode(errors="replace").strip()
+            complaint = os.pread(self._said, 4096, 0).decode(errors="replace").strip()
             raise LabError(
                 f"iptables-restore refused the rules of {self._name}: {complaint or status}",
                 "Run `secondhop doctor`; if it finds nothing, please report this message.",
             )
 
-
-async def _exit(pid: int) -> None:
-    """Wait, without blocking the loop, until a child has ended."""
-    loop = asyncio.get_running_loop()
-    ended: asyncio.Future[None] = loop.create_future()
-    descriptor = os.pidfd_open(pid)
-    loop.add_reader(descriptor, ended.cancel)
-    try:
-        await asyncio.wait({ended})
-    finally:
-        loop.remove_reader(descriptor)
-        os.close(descriptor)
+    def __del__(self) -> None:
+        os.close(self._said)

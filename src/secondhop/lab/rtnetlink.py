@@ -52,10 +52,10 @@ class Devconf:
 
 
 class LinkState(NamedTuple):
-    """What the readiness barrier needs to know of a link. bridge: index of the one it is a port of,
+    """What the readiness barrier needs to know of a link. bridge: number of the one it is a port of,
     or 0; port_state: None unless it is one."""
 
-    index: int
+    number: int
     name: str
     kind: str
     operstate: int

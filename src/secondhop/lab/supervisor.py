@@ -5,15 +5,13 @@ from __future__ import annotations
 import asyncio
 import pickle
 import socket
-import traceback
 from ipaddress import IPv4Address
 from typing import Any
 
-from ..errors import SecondhopError
 from ..model.cluster import Cluster
 from ..model.fate import Observation
 from ..model.flow import Flow
-from .client import LENGTH
+from .client import LENGTH, failure
 from .kubelet import Kubelet
 from .probe import Prober, Refusals
 from .proxy import NodeProxy
@@ -37,11 +35,8 @@ async def _serve(channel: socket.socket) -> None:
             return
         try:
             answer: tuple[bool, object] = (True, await getattr(lab, verb)(*arguments))
-        except SecondhopError as error:
-            answer = (False, (error.message, error.remedy, error.exit_code))
         except Exception:
-            remedy = "This is a defect of secondhop: please report it with the text above."
-            answer = (False, (traceback.format_exc(), remedy, SecondhopError.exit_code))
+            answer = failure()
         body = pickle.dumps(answer)
         writer.write(LENGTH.pack(len(body)) + body)
         await writer.drain()

@@ -215,7 +215,7 @@ def _unready(netlink: Netlink) -> list[str]:
     return [
         link.name
         for link in links
-        if (link.operstate != OPERSTATE_UP and (link.kind == "veth" or link.index in with_ports))
+        if (link.operstate != OPERSTATE_UP and (link.kind == "veth" or link.number in with_ports))
         or link.port_state not in (None, PORT_FORWARDING)
     ]
 

@@ -113,7 +113,7 @@ def likeness(shape: Shape, value: Any) -> float:
 
 def label_home(kind: str, whence: Path, tree: Any) -> Path | None:
     """Where a text with a name of the user's own belongs: in a label map that was left empty, else
-    in the one beside it, else in one that is missing."""
+    in the labels beside it."""
     key = whence[-1]
     maps = [
         home.path
@@ -124,9 +124,8 @@ def label_home(kind: str, whence: Path, tree: Any) -> Path | None:
     free = [path for path in maps if dig(tree, (*path, key)) is None]
     empty = [p for p in free if p[-1] in (dig(tree, p[:-1]) or ()) and not dig(tree, p)]
     beside = [p for p in free if p[:-1] == whence[:-1] and p[-1] != "selector"]
-    missing = [p for p in free if p != ("metadata", "labels") and dig(tree, p) is None]
-    best = (empty + beside + missing)[:1]
-    return (*best[0], key) if best else None
+    chosen = (empty + beside)[:1]
+    return (*chosen[0], key) if chosen else None
 
 
 def elsewhere(kind: str, path: Path, tree: Any) -> Path | None:

@@ -152,15 +152,14 @@ class _Examination:
             self.move(stray, best(known, stray.value, stray.place, self.tree))
         elif isinstance(stray.struct, MapOf):
             self.in_map(stray)
-        elif not self.misspelt(stray, name) and not self.label(stray):
-            if self.newer:
-                self.put(stray.place, stray.value)
-            else:
-                self.find(stray.stands, f"unknown field {shown(name)}", self.known(stray))
-
-    def known(self, stray: _Stray) -> str:
-        fields = stray.struct.fields if isinstance(stray.struct, Struct) else {}
-        return f"Remove it; known here: {', '.join(sorted(fields))}."
+        elif self.misspelt(stray, name):
+            return
+        elif self.newer:
+            self.put(stray.place, stray.value, stray.stands)
+        elif not self.label(stray):
+            fields = stray.struct.fields if isinstance(stray.struct, Struct) else {}
+            remedy = f"Remove it; known here: {', '.join(sorted(fields))}."
+            self.find(stray.stands, f"unknown field {shown(name)}", remedy)
 
     def doubt(self, stray: _Stray) -> None:
         """A label with the name of a field: the field, if that is missing and would fit."""
@@ -172,7 +171,7 @@ class _Examination:
             if telling or home.required:
                 self.move(stray, home)
                 return
-        self.put(stray.place, stray.value)
+        self.put(stray.place, stray.value, stray.stands)
 
     def wanting(self, home: Home) -> bool:
         """Whether a place lacks its value though what should hold it is there."""
@@ -187,7 +186,7 @@ class _Examination:
             message = f"its entries belong directly under {where}"
             self.find(stray.stands, message, f"Remove the level {stray.place[-1]}.")
             for key, item in value.items():
-                self.put((*owner, key), item)
+                self.put((*owner, key), item, (*stray.stands, key))
         else:
             item = stray.struct.item if isinstance(stray.struct, MapOf) else TEXT
             self.find(stray.stands, *mismatch(value, item))
@@ -196,13 +195,14 @@ class _Examination:
         """Whether the name is nearly that of a field missing here, or of one known elsewhere."""
         fields = stray.struct.fields if isinstance(stray.struct, Struct) else {}
         here = dig(self.tree, stray.place[:-1]) or {}
-        guess = near(name, [field for field in fields if field not in here])
+        missing = [field for field in fields if field not in here]
+        guess = near(name, missing, 0.9 if self.newer else 0.75)
         if guess is not None:
             path = (*stray.place[:-1], guess)
             home = Home(path, fields[guess], False)
             where = guess
         else:
-            guess = near(name, homes(self.kind), 0.85)
+            guess = near(name, homes(self.kind), 0.9 if self.newer else 0.85)
             if guess is None:
                 return False
             home = best(homes(self.kind)[guess], stray.value, stray.place, self.tree)
@@ -235,10 +235,10 @@ class _Examination:
         self.rehome(stray, home)
 
     def rehome(self, stray: _Stray, home: Home) -> None:
-        self.moved.append((home.path, stray.stands))
-        self.put(home.path, self.visit(stray.value, home.shape, home.path, stray.stands))
+        value = self.visit(stray.value, home.shape, home.path, stray.stands)
+        self.put(home.path, value, stray.stands)
 
-    def put(self, path: Path, value: Any) -> None:
+    def put(self, path: Path, value: Any, stands: Path) -> None:
         """Set a field of the mended object unless it has a value; mappings are united."""
         at = self.tree
         for part, following in pairwise(path):
@@ -247,9 +247,11 @@ class _Examination:
         present = dig(at, (last,))
         if isinstance(present, dict) and isinstance(value, dict):
             for key, item in value.items():
-                self.put((*path, key), item)
+                self.put((*path, key), item, (*stands, key))
         elif present in (None, {}, []) and isinstance(at, dict):
             at[last] = value
+            if path != stands:
+                self.moved.append((path, stands))
 
     # What is still missing.
 

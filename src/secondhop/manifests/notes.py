@@ -8,6 +8,7 @@ from .endpoints import SERVICE_NAME
 from .lab import Lab
 from .objects import Objects
 from .pods import Wanted
+from .problems import printable
 from .services import Declared
 
 
@@ -20,9 +21,11 @@ def assumed(
     for owner in owners:
         yield f"{owner}: its pods are not in the input, so they are derived"
     known = {node.name for node in lab.nodes}
-    stray = {one.pod.node for one in wanted if one.settled and one.pod.node} - known
-    if stray:
-        yield f"pods run on nodes that are not in the input: {', '.join(sorted(stray))}"
+    named = {one.pod.node for one in wanted if one.settled}
+    for resource in objects.of("EndpointSlice"):
+        named |= {entry.get("nodeName") for entry in resource.get("endpoints") or []}
+    if lost := sorted(printable(name) for name in named - known if name):
+        yield f"endpoints or pods are on nodes that are not in the input: {', '.join(lost)}"
     for one in declared:
         yield from _service(one)
     for resource in objects.of("EndpointSlice"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 from zlib import crc32
@@ -138,15 +137,14 @@ def _ready(status: Mapping[str, Any]) -> bool:
 
 def _derived(workload: Resource) -> Iterator[Wanted]:
     """The pods that the controllers would make of a workload."""
-    template = workload.get("spec", "template") or {}
-    labels = dict((template.get("metadata") or {}).get("labels") or {})
+    labels = dict(workload.get("spec", "template", "metadata", "labels") or {})
     base: Path = ("spec", "template", "spec")
+    containers = _containers(workload, base)
     prefix = workload.name
     if workload.kind == "Deployment":
-        revision = letters(json.dumps(template, sort_keys=True), 10)
+        revision = letters(f"{sorted(labels.items())} {containers}", 10)
         prefix += f"-{revision}"
         labels["pod-template-hash"] = revision
-    containers = _containers(workload, base)
     for n in range(_replicas(workload)):
         pod = Pod(
             namespace=workload.namespace,

@@ -20,9 +20,6 @@ class Problems:
     def __init__(self) -> None:
         self._found: list[tuple[str, int, Problem]] = []
 
-    def __bool__(self) -> bool:
-        return bool(self._found)
-
     def add(
         self, source: str, line: int, subject: str, field: str, message: str, remedy: str
     ) -> None:

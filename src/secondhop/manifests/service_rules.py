@@ -8,9 +8,10 @@ from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Any
 
 from .problems import Path, invalid, shown
-from .resource import BAD_CIDR, BAD_IP, Resource
+from .resource import BAD_IP, Resource, bad_network
 
 _EXTERNAL = ("NodePort", "LoadBalancer")
+_RANGES = "service.beta.kubernetes.io/load-balancer-source-ranges"
 _FAMILY = {4: "IPv4", 6: "IPv6"}
 
 
@@ -136,6 +137,8 @@ def _balancer_only(c: _Checks) -> None:
     remedy = "Remove it, or set spec.type to LoadBalancer."
     if c.spec.get("loadBalancerSourceRanges"):
         c.forbid("loadBalancerSourceRanges", why, remedy, "spec.LoadBalancerSourceRanges")
+    if _RANGES in (c.resource.get("metadata", "annotations") or {}):
+        c.refuse(("metadata", "annotations", _RANGES), f"Forbidden: {why}", remedy)
     if c.spec.get("allocateLoadBalancerNodePorts") is not None:
         name = "allocateLoadBalancerNodePorts"
         c.forbid(name, why, remedy, name)
@@ -151,19 +154,13 @@ def _balancer_only(c: _Checks) -> None:
 
 def _source_ranges(c: _Checks) -> None:
     for n, text in enumerate(c.spec.get("loadBalancerSourceRanges") or []):
-        path: Path = ("spec", "loadBalancerSourceRanges", n)
         try:
-            network = ip_network(text.strip(), strict=False)
+            ip_network(text.strip(), strict=not c.resource.from_server)
             sound = "/" in text
         except ValueError:
             sound = False
         if not sound:
-            c.refuse(path, invalid(text, BAD_CIDR), "Write an address and a prefix length.")
-        elif not c.resource.from_server and ip_address(text.strip().split("/")[0]) not in (
-            network.network_address,
-        ):
-            why = "must not have bits set beyond the prefix length"
-            c.refuse(path, invalid(text, why), f"Write {network}.")
+            c.refuse(("spec", "loadBalancerSourceRanges", n), *bad_network(text.strip()))
 
 
 def _affinity(c: _Checks) -> None:
@@ -231,8 +228,11 @@ def _cluster_ips(c: _Checks) -> None:
     if c.spec.get("clusterIP") and c.ips[0] != c.spec["clusterIP"]:
         why = invalid(c.ips, "first value must match `clusterIP`")
         c.refuse(path, why, "Repeat clusterIP as the first of clusterIPs.")
-    if "None" in c.ips:
-        if c.type in _EXTERNAL:
+    if c.ips[:1] == ["None"]:
+        if len(c.ips) > 1:
+            why = invalid("None", "'None' must be the first and only value")
+            c.refuse((*path, 0), why, "Keep 'None' alone, or the addresses.")
+        elif c.type in _EXTERNAL:
             why = invalid("None", f"may not be set to 'None' for {c.type} services")
             c.refuse((*path, 0), why, "Remove clusterIP, or use type ClusterIP.")
         return

@@ -46,7 +46,7 @@ def load(text: str) -> Iterator[tuple[int, Any]]:
         for document in _documents(text):
             event = document.next()
             yield event.start_mark.line + 1, document.value(event)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeError) as error:
         raise _trouble(error, text) from None
 
 
@@ -254,7 +254,7 @@ def _trouble(error: Any, text: str) -> YamlTrouble:
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
     problem = getattr(error, "problem", None) or getattr(error, "reason", None) or "is not YAML"
     context = getattr(error, "context", None)
-    line = mark.line if mark else text.count("\n", 0, getattr(error, "position", 0))
+    line = mark.line if mark else text.count("\n", 0, getattr(error, "position", 0) or 0)
     whole = text.splitlines() or [""]
     line = min(line, len(whole) - 1)
     remedy = "Look at this line and the one above it: indentation, colons, quotes."

@@ -12,7 +12,8 @@ from .flow import Flow
 
 
 class Fate(StrEnum):
-    """What the network did. MIXED is only ever observed: attempts that differ."""
+    """What the network did. MIXED: attempts that differ; predicted only where the answers of some
+    pods find no way back, and then the shares of the others sum to less than 1."""
 
     DELIVERED = "delivered"
     DROPPED = "dropped"

@@ -16,7 +16,6 @@ from ..model.flow import Destination, DestinationKind, Flow, Source
 from .path import Paths, Trail
 from .services import FAMILIES, has_health_check
 from .story import outcome
-from .verdict import admits
 
 POD_OFFSET = 250
 
@@ -132,15 +131,16 @@ class _Matrix:
         everybody = self.client[family] + self.inside[family]
         if not everybody or not self._is_new(destination):
             return
-        trail = self.paths.walk(Flow(everybody[0], destination))
-        if self._same_for_all(trail):
-            yield Row(service, everybody, destination, (None,), outcome(trail), False)
-        else:
-            groups = self._views.get((node.name, family))
-            if groups is None:
-                groups = self._views[node.name, family] = self._seen_from(node, everybody)
-            for group in groups:
-                yield from self._alike(service, group, destination, (None,))
+        if service.external_traffic_policy == "Cluster":
+            trail = self.paths.walk(Flow(everybody[0], destination))
+            if self._same_for_all(trail):
+                yield Row(service, everybody, destination, (None,), outcome(trail), False)
+                return
+        groups = self._views.get((node.name, family))
+        if groups is None:
+            groups = self._views[node.name, family] = self._seen_from(node, everybody)
+        for group in groups:
+            yield from self._alike(service, group, destination, (None,))
 
     def _brought_by_via(
         self, service: Service, destination: Destination, family: Family
@@ -213,19 +213,17 @@ class _Matrix:
                 here = [e for e in match.target.endpoints if place(e).node is node]
                 lists = (usable.cluster, usable.local, here)
                 traits += tuple(tuple(place(e).label for e in group) for group in lists)
-                traits += (admits(match.target, node, source.ip),)
+                traits += (match.target.admits(node, source.ip),)
             groups.setdefault(traits, []).append(source)
         return [tuple(group) for group in groups.values()]
 
     def _same_for_all(self, trail: Trail) -> bool:
-        """Whether every sender would have this outcome at a node port, wherever it is: nobody is
-        served, or policy Cluster replaces the source. What looks like the NIC is the exception:
-        it is the very address that the node itself sends from."""
+        """Whether every sender to a node port has this outcome under policy Cluster: nobody is
+        served, or the source is replaced. What looks like the NIC is the exception: it is the very
+        address that the node itself sends from."""
         match = trail.hops[-1].verdict.match
-        if match is None:
-            return trail.fate is Fate.CLOSED
-        if match.entrance != "nodePort" or match.target.external_local:
-            return False
+        if match is None or match.entrance != "nodePort":
+            return match is None and trail.fate is Fate.CLOSED
         hosts = [self.paths.routes.host(d.source) for d in trail.deliveries]
         return _hides_sender(trail) and not any(hosts)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import NamedTuple
 
 from ..errors import UsageError
 from ..model.cluster import Address, Cluster, Endpoint, Node, Protocol
@@ -13,23 +14,28 @@ from .routing import Exit, Place, Routes
 from .verdict import Action, KubeProxy, Packet, Verdict
 
 ROUTER = "the router"
-FLANNEL = "flannel --ip-masq: what leaves the pod network takes the node's address"
+FLANNEL = "flannel --ip-masq: between pods and the outside the node lends its address"
+
+
+class Sent(NamedTuple):
+    """A packet as it leaves a node for elsewhere, and the device it leaves by."""
+
+    packet: Packet
+    exit: Exit
 
 
 @dataclass(frozen=True, slots=True)
 class Hop:
     """A node that saw the packet.
 
-    by_via: whether the flow's `via` brought it here. sent, exit: the packet as it left for
-    elsewhere, and by which device; None where the journey ended.
+    by_via: whether the flow's `via` brought it here. sent: None where the journey ended.
     """
 
     node: Node
     packet: Packet
     verdict: Verdict
     by_via: bool
-    sent: Packet | None = None
-    exit: Exit | None = None
+    sent: Sent | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +182,10 @@ class _Walk:
         returned = self.hops and self.routes.is_local(node, packet.source)
         if returned and (self.is_pod or packet.source.version == 4):
             why = f"{self.hops[-1].verdict.why}; the router sends the packet back to {node.name}"
-            why += ", which takes nothing that bears its own address as source"
+            if packet.source.version == 4:
+                why += ", which takes nothing that bears its own address as source"
+            else:
+                why += " until its hop limit ends, of which the pod never hears"
             return self._end(Fate.DROPPED, node.name, why)
         return self._at(node)
 
@@ -196,7 +205,7 @@ class _Walk:
             node, packet.source, packet.destination
         ):
             self.packet = replace(packet, source=exit.address)
-        self.hops.append(Hop(node, packet, verdict, self.by_via, self.packet, exit))
+        self.hops.append(Hop(node, packet, verdict, self.by_via, Sent(self.packet, exit)))
         self.made_here = self.by_via = False
         return self._at_router() if there is None else self._at(there)
 

@@ -63,6 +63,18 @@ class Target:
             )
         return found
 
+    def admits(self, node: Node, source: Address) -> bool:
+        """Whether loadBalancerSourceRanges let the source in. A node inside a range also admits
+        the load balancer IPs themselves, for hosts that own one (§7)."""
+        if not self.ranges or any(source in cidr for cidr in self.ranges):
+            return True
+        internal = node.address(self.family)
+        return (
+            source in self.vips
+            and internal is not None
+            and any(internal in cidr for cidr in self.ranges)
+        )
+
 
 def restrictions(service: Service, family: Family) -> tuple[Network, ...]:
     """Source ranges in force for a family: a zero-length prefix lifts them (§1.1)."""

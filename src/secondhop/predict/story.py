@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from ..model.cluster import ProxyMode
 from ..model.fate import Backend, ClientIP, Fate, Outcome, Step
-from .path import FLANNEL, ROUTER, Delivery, Hop, Trail
+from .path import FLANNEL, ROUTER, Delivery, Hop, Sent, Trail
 from .services import Match
 from .verdict import Action
 
@@ -120,27 +120,27 @@ def steps(trail: Trail, mode: ProxyMode) -> tuple[Step, ...]:
     for hop in trail.hops:
         if hop.by_via:
             what = f"sends {hop.packet} to {hop.node.name}"
-            told.append(Step(ROUTER, what, "the address is no node's: it follows the flow's `via`"))
-        told += _sending(hop) if hop.sent else _deciding(hop, trail, mode)
+            told.append(Step(ROUTER, what, "the network outside brings this address to that node"))
+        told += _sending(hop, hop.sent) if hop.sent else _deciding(hop, trail, mode)
     if not trail.hops or trail.hops[-1].sent:
-        told.append(Step(trail.where, f"{trail.fate}: {trail.why}", "routes outside the cluster"))
+        told.append(
+            Step(trail.where, f"{trail.fate}: {trail.why}", "routing; no rule of kube-proxy")
+        )
     return tuple(told)
 
 
-def _sending(hop: Hop) -> Iterator[Step]:
+def _sending(hop: Hop, sent: Sent) -> Iterator[Step]:
     """A node that only passes the packet on."""
-    if hop.sent is None or hop.exit is None:
-        return
     name = hop.node.name
     if hop.verdict.rule:
         yield Step(name, hop.verdict.why, hop.verdict.rule, hop.verdict.chain)
-    what = f"sends {hop.packet} on by {hop.exit.device}"
-    if hop.sent.source == hop.packet.source:
+    what = f"sends {hop.packet} on by {sent.exit.device}"
+    if sent.packet.source == hop.packet.source:
         yield Step(name, what, "the node's routes; no rule of kube-proxy here")
     else:
         yield Step(
             name,
-            f"{what} and replaces the source {hop.packet.source} by {hop.sent.source}",
+            f"{what} and replaces the source {hop.packet.source} by {sent.packet.source}",
             FLANNEL,
             "FLANNEL-POSTRTG",
         )

@@ -81,7 +81,7 @@ class KubeProxy:
         usable = match.target.usable(node)
         # Without any endpoint iptables has no firewall chain, but its REJECT (§3.1 row 11).
         guarded = match.entrance == "loadBalancerIP" and (usable.anywhere or not self.iptables)
-        if guarded and not admits(match.target, node, packet.source):
+        if guarded and not match.target.admits(node, packet.source):
             return self._barred(match)
         if not usable.anywhere:
             return self._nobody(node, packet, match, made_here=made_here)
@@ -289,19 +289,6 @@ class KubeProxy:
             return self._no_local(node, match, usable, "externalTrafficPolicy", rule)
         why = f"{node.name} does not answer node ports on {packet.destination}"
         return Verdict(Action.PASS, why, f"kube-proxy nodePortAddresses ({self.mode} mode)")
-
-
-def admits(target: Target, node: Node, source: Address) -> bool:
-    """Whether loadBalancerSourceRanges let the source in. A node inside a range also admits the
-    load balancer IPs themselves, for hosts that own one (§7)."""
-    if not target.ranges or any(source in cidr for cidr in target.ranges):
-        return True
-    internal = node.address(target.family)
-    return (
-        source in target.vips
-        and internal is not None
-        and any(internal in cidr for cidr in target.ranges)
-    )
 
 
 def census(node: Node, usable: Usable) -> str:

@@ -10,17 +10,7 @@ from ..model.claim import Claim
 from ..model.cluster import Policy, Service
 from ..model.fate import Fate, Observation, Outcome, Trial
 from ..model.flow import Flow
-
-_WIDTH = 100
-_WORDS = {
-    Fate.DELIVERED: "delivered",
-    Fate.DROPPED: "timeout (dropped)",
-    Fate.REJECTED: "refused (rejected)",
-    Fate.CLOSED: "refused (RST)",
-    Fate.UNROUTABLE: "unreachable",
-    Fate.LOOP: "TTL exceeded",
-    Fate.MIXED: "mixed",
-}
+from .layout import WIDTH, WORDS, listed, table, wrapped
 
 
 def experiment(
@@ -36,13 +26,13 @@ def experiment(
                 trial.policy,
                 f"{trial.flow.destination.node} {trial.flow.destination}",
                 _answer(observed),
-                _listed(seen.source_ip for seen in observed.seen),
-                _listed(map(str, sorted(observed.hops))),
+                listed(seen.source_ip for seen in observed.seen),
+                listed(map(str, sorted(observed.hops))),
                 "yes" if trial.agree else "NO",
             )
         )
         reasons.append(trial.predicted.reason)
-    parts = [verdict(service, trials, elapsed), "", *_table(rows, reasons)]
+    parts = [verdict(service, trials, elapsed), "", *table(rows, reasons)]
     for trial in trials:
         if not trial.agree:
             parts += ["", *_disagreement(trial)]
@@ -60,13 +50,13 @@ def predictions(service: Service, rows: Sequence[tuple[Policy, Flow, Outcome]]) 
             (
                 policy,
                 f"{flow.destination.node} {flow.destination}",
-                _WORDS[outcome.fate],
-                _listed(str(b.source_ip) for b in outcome.backends),
-                _listed(str(b.hops) for b in outcome.backends),
+                WORDS[outcome.fate],
+                listed(str(b.source_ip) for b in outcome.backends),
+                listed(str(b.hops) for b in outcome.backends),
             )
         )
         reasons.append(outcome.reason)
-    return "\n".join([f"{service}: predicted, not observed", "", *_table(cells, reasons)])
+    return "\n".join([f"{service}: predicted, not observed", "", *table(cells, reasons)])
 
 
 def verdict(service: Service, trials: Sequence[Trial], elapsed: float) -> str:
@@ -78,7 +68,7 @@ def verdict(service: Service, trials: Sequence[Trial], elapsed: float) -> str:
         textwrap.wrap(
             f"{service}: {told}. Prediction and packets {word}: {agreeing} of {len(trials)} rows,"
             f" in {elapsed:.2f} s.",
-            _WIDTH,
+            WIDTH,
         )
     )
 
@@ -92,7 +82,7 @@ def _policy_verdict(policy: Policy, trials: Sequence[Trial]) -> str:
         )
         client = "keeps the client's address" if kept else "hides the client's address"
         return f"{policy} serves through every node and {client}"
-    fates = Counter(_WORDS[t.observed.fate] for t in lost)
+    fates = Counter(WORDS[t.observed.fate] for t in lost)
     nodes = ", ".join(dict.fromkeys(str(t.flow.destination.node) for t in lost))
     what = " or ".join(fates)
     if len(lost) == len(rows):
@@ -102,8 +92,8 @@ def _policy_verdict(policy: Policy, trials: Sequence[Trial]) -> str:
 
 def _answer(observed: Observation) -> str:
     if observed.fate is Fate.MIXED:
-        return ", ".join(f"{count} {_WORDS[fate]}" for fate, count in observed.fates.items())
-    return f"{_WORDS[observed.fate]} {observed.attempts}/{observed.attempts}"
+        return ", ".join(f"{count} {WORDS[fate]}" for fate, count in observed.fates.items())
+    return f"{WORDS[observed.fate]} {observed.attempts}/{observed.attempts}"
 
 
 def _disagreement(trial: Trial) -> Iterable[str]:
@@ -112,11 +102,11 @@ def _disagreement(trial: Trial) -> Iterable[str]:
         f"DISAGREE: {trial.policy} through {trial.flow.destination.node} ({trial.flow.destination})"
     )
     expected = ", ".join(f"{b.pod} seeing {b.source_ip}" for b in predicted.backends)
-    yield from _wrapped(f"predicted: {predicted.fate}" + (f" by {expected}" if expected else ""))
+    yield from wrapped(f"predicted: {predicted.fate}" + (f" by {expected}" if expected else ""))
     saw = ", ".join(f"{s.pod} saw {s.source_ip} ({n})" for s, n in observed.seen.items())
-    yield from _wrapped(f"observed:  {observed.fate}" + (f"; {saw}" if saw else ""))
+    yield from wrapped(f"observed:  {observed.fate}" + (f"; {saw}" if saw else ""))
     if observed.evidence:
-        yield from _wrapped(f"evidence:  {observed.evidence}")
+        yield from wrapped(f"evidence:  {observed.evidence}")
 
 
 def _claims(claims: Sequence[Claim]) -> list[str]:
@@ -124,27 +114,8 @@ def _claims(claims: Sequence[Claim]) -> list[str]:
     for claim in claims:
         found += textwrap.wrap(
             f"{claim.verdict:<5}  {claim.says}: {claim.because}",
-            _WIDTH - 2,
+            WIDTH - 2,
             initial_indent="  ",
             subsequent_indent=" " * 9,
         )
     return found
-
-
-def _table(rows: Sequence[tuple[str, ...]], reasons: Sequence[str]) -> list[str]:
-    """Columns as wide as their widest cell; under each row its reason, indented."""
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    found = []
-    for row, reason in zip(rows, reasons, strict=True):
-        cells = (f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True))
-        found.append("  ".join(cells).rstrip())
-        found += _wrapped(reason)
-    return found
-
-
-def _wrapped(text: str) -> list[str]:
-    return textwrap.wrap(text, _WIDTH, initial_indent="  ", subsequent_indent="  ")
-
-
-def _listed(items: Iterable[str]) -> str:
-    return ", ".join(dict.fromkeys(items)) or "-"

@@ -121,23 +121,29 @@ def test_a_slice_wins_over_the_selector_even_an_empty_one() -> None:
     assert told(world(service(), deployment(), other)) == {"10.42.0.2:80": "RS"}
 
 
+UNREADY: Object = {
+    "status": {"phase": "Running", "conditions": [{"type": "Ready", "status": "False"}]}
+}
+LEAVING: Object = {"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"}}
+
+
 @pytest.mark.parametrize(
     ("fields", "spec", "expected"),
     [
         ({}, {}, "RS"),
         (
-            {"status": {"phase": "Running", "conditions": [{"type": "Ready", "status": "False"}]}},
+            UNREADY,
             {},
             "",
         ),
-        ({"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"}}, {}, "ST"),
+        (LEAVING, {}, "ST"),
         (
-            {"status": {"phase": "Running", "conditions": [{"type": "Ready", "status": "False"}]}},
+            UNREADY,
             {"publishNotReadyAddresses": True},
             "R",
         ),
         (
-            {"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"}},
+            LEAVING,
             {"publishNotReadyAddresses": True},
             "RST",
         ),
@@ -145,7 +151,7 @@ def test_a_slice_wins_over_the_selector_even_an_empty_one() -> None:
         ({}, {"trafficDistribution": "PreferSameZone"}, "RSz"),
         ({}, {"trafficDistribution": "PreferSameNode"}, "RSzn"),
         (
-            {"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"}},
+            LEAVING,
             {"trafficDistribution": "PreferSameNode"},
             "ST",
         ),

@@ -256,6 +256,20 @@ def test_a_field_that_a_server_accepted_is_newer_than_we_are() -> None:
     ]
 
 
+def test_what_a_server_accepted_is_never_taken_for_a_label() -> None:
+    live = service()
+    live["metadata"] |= {"uid": "0d5c", "shard": "seven"}
+    build(read_text(json.dumps(live), "f"))
+
+
+def test_a_mapping_is_united_with_what_is_at_home_already() -> None:
+    text = "apiVersion: v1\nkind: Service\nmetadata:\n  name: x\n  spec:\n    ports: [{port: 0}]\n"
+    assert complaints(f"{text}spec:\n  type: NodePort\n  ports:\n") == [
+        "5: metadata.spec: misplaced: it belongs at spec",
+        "6: spec.ports[0].port: Invalid value: 0: must be between 1 and 65535, inclusive",
+    ]
+
+
 def test_labels_may_be_named_like_fields() -> None:
     """A label is taken for a field only if that field is missing where it must or would be."""
     labels = {"name": "web", "image": "x", "type": "frontend", "key": "k", "port": "http"}

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
 import pytest
 
-from secondhop.manifests import World
+from secondhop.manifests import World, build, read_text
 from secondhop.manifests.pods import letters, selects
 from secondhop.model.cluster import Container, ContainerPort, Pod, Probe
 
@@ -37,7 +38,9 @@ def places(built: World) -> list[tuple[str | None, str]]:
 
 
 def daemon_set(**spec: Any) -> Object:
-    return {**deployment("agent", **spec), "kind": "DaemonSet"}
+    value = {**deployment("agent", **spec), "kind": "DaemonSet"}
+    del value["spec"]["replicas"]
+    return value
 
 
 def one(*objects: Object) -> Pod:
@@ -63,8 +66,11 @@ def test_derived_pods_carry_the_template() -> None:
     probe = {"httpGet": {"port": "http", "path": "/health"}, "timeoutSeconds": 3}
     whoami = container(
         args=["--port", "8080"],
-        env=[{"name": "A", "value": "b"}, {"name": "N"}, {"name": "X", "valueFrom": {}}]
-        + [{"name": "P", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}}],
+        env=[
+            {"name": "A", "value": "b"},
+            {"name": "N"},
+            {"name": "P", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}},
+        ],
         ports=[{"containerPort": 8080, "name": "http"}, {"containerPort": 53, "protocol": "UDP"}],
         readinessProbe=probe,
     )
@@ -79,7 +85,7 @@ def test_derived_pods_carry_the_template() -> None:
             name="whoami",
             image="traefik/whoami",
             args=("--port", "8080"),
-            env=(("A", "b"), ("N", ""), ("X", "")),
+            env=(("A", "b"), ("N", "")),
             ports=(ContainerPort(8080, "http"), ContainerPort(53, "", "UDP")),
             readiness=Probe(8080, "/health", 3.0),
         ),
@@ -267,6 +273,13 @@ def test_workloads_whose_pods_are_given_derive_none() -> None:
 def test_replicas_out_of_reason(replicas: int, message: str) -> None:
     assert refusals(deployment(replicas=replicas)) == [("spec.replicas", message)]
     assert world(deployment(replicas=0)).cluster.pods == ()
+
+
+def test_what_is_not_looked_into_may_be_anything() -> None:
+    odd = json.dumps(deployment()).replace(
+        '"containers"', '"volumes": [{1: x, a: y}], "containers"'
+    )
+    assert len(build(read_text(odd, "f")).cluster.pods) == 1
 
 
 def test_ports_of_containers() -> None:

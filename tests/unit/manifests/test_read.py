@@ -90,6 +90,11 @@ def test_a_tab_is_named() -> None:
         read_text("a:\n\tb: 1", "f")
 
 
+def test_text_that_has_no_bytes() -> None:
+    with pytest.raises(ManifestError, match="surrogates not allowed"):
+        read_text("a: b\nc: \udcff", "f")
+
+
 def test_aliases_and_merges_work_and_bombs_do_not() -> None:
     (document,) = read_text("a: &x {p: 1}\nb: *x\nc: {<<: *x, q: 2}\nd: {<<: [*x], p: 3}", "f")
     assert document.object == {

@@ -252,6 +252,16 @@ RULES: list[tuple[Object, str, str]] = [
         "Invalid value: \"None\": may not be set to 'None' for NodePort services",
     ),
     (
+        {"clusterIPs": ["None", "10.43.0.9"]},
+        "spec.clusterIPs[0]",
+        "Invalid value: \"None\": 'None' must be the first and only value",
+    ),
+    (
+        {"clusterIPs": ["10.43.0.9", "None"]},
+        "spec.clusterIPs[1]",
+        'Invalid value: "None": must be a valid IP address',
+    ),
+    (
         {"type": "ExternalName", "externalName": "x.example", "clusterIP": "10.43.0.9"},
         "spec.clusterIPs",
         "Forbidden: may not be set for ExternalName services",
@@ -311,6 +321,14 @@ def test_the_name_of_a_service_is_a_label() -> None:
     (found,) = refusals(service("web.example"))
     assert found[0] == "metadata.name"
     assert found[1].startswith('Invalid value: "web.example": a lowercase RFC 1123 label must')
+
+
+def test_the_annotation_for_source_ranges() -> None:
+    value = service()
+    name = "service.beta.kubernetes.io/load-balancer-source-ranges"
+    value["metadata"]["annotations"] = {name: "10.0.0.0/8"}
+    why = "Forbidden: may only be used when `type` is 'LoadBalancer'"
+    assert refusals(value) == [(f"metadata.annotations[{name}]", why)]
 
 
 def test_a_status_that_a_balancer_would_not_write() -> None:

@@ -56,15 +56,16 @@ def clusters(
     draw: st.DrawFn, *, hints: bool = True, policy: str | None = None, odd: bool = True
 ) -> Cluster:
     """A cluster of one Service; odd: also without flannel's masquerade or a detector, and with
-    masqueradeAll or nodePortAddresses."""
+    masqueradeAll or nodePortAddresses. The external addresses may be a node's own."""
     backend = draw(BACKENDS)
     nodes = LAN if backend == "host-gw" else NODES
+    its_own = nodes[0].addresses[0].ip
     service: dict[str, Any] = {
         "type": draw(st.sampled_from(["NodePort", "LoadBalancer"])),
         "external_traffic_policy": policy or draw(POLICIES),
         "internal_traffic_policy": draw(POLICIES),
-        "external_ips": draw(st.sampled_from([(), (ip_address(EXTERNAL_IP),)])),
-        "ingress": (Ingress(ip_address(LB_IP), draw(IP_MODES)),),
+        "external_ips": draw(st.sampled_from([(), (ip_address(EXTERNAL_IP),), (its_own,)])),
+        "ingress": (Ingress(draw(st.sampled_from([ip_address(LB_IP), its_own])), draw(IP_MODES)),),
         "source_ranges": tuple(ip_network(r) for r in draw(RANGES)),
         "health_check_node_port": 32000,
     }

@@ -13,7 +13,7 @@ from secondhop.model.cluster import Cluster, Ingress, Pod
 from secondhop.predict import predict
 from secondhop.predict.matrix import Cell, cells, rows
 
-from .build import CLUSTER_IP, EXTERNAL_IP, GZ1, LB_IP, XJP1, cluster, endpoint, host_endpoint
+from .build import CLUSTER_IP, EXTERNAL_IP, GZ1, LAN, LB_IP, XJP1, cluster, endpoint, host_endpoint
 
 FULL: dict[str, Any] = {
     "type": "LoadBalancer",
@@ -96,6 +96,12 @@ def test_a_cluster_without_client_or_nodes() -> None:
     assert {cell.flow.source.kind for cell in inside} == {"pod", "node"}
     bare = table(replace(there, nodes=()))
     assert [c.flow.destination.kind for c in bare] == ["clusterIP"]
+
+
+def test_nodes_without_an_address_of_the_family_have_no_node_port_there() -> None:
+    found = table(cluster(nodes=LAN, **V6))
+    dialled = {c.flow.destination.address.version for c in found if c.flow.destination.node}
+    assert dialled == {4}
 
 
 def test_an_address_that_two_services_claim_is_told_once() -> None:

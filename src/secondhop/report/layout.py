@@ -1,0 +1,53 @@
+"""What every text report shares: the width, words for fates, columns and wrapped sentences."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Iterator, Sequence
+
+from ..model.fate import Fate
+
+WIDTH = 100
+WORDS = {
+    Fate.DELIVERED: "delivered",
+    Fate.DROPPED: "timeout (dropped)",
+    Fate.REJECTED: "refused (rejected)",
+    Fate.CLOSED: "refused (RST)",
+    Fate.UNROUTABLE: "unreachable",
+    Fate.LOOP: "TTL exceeded",
+    Fate.MIXED: "mixed",
+}
+
+
+def columns(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """One line a row, columns as wide as their widest cell."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        yield "  ".join(f"{c:<{w}}" for c, w in zip(row, widths, strict=True)).rstrip()
+
+
+def table(rows: Sequence[Sequence[str]], reasons: Sequence[str]) -> list[str]:
+    """Columns, and under each row its reason, indented."""
+    found = []
+    for line, reason in zip(columns(rows), reasons, strict=True):
+        found += [line, *wrapped(reason)]
+    return found
+
+
+def wrapped(text: str, indent: str = "  ", hanging: str | None = None) -> list[str]:
+    """Lines of at most WIDTH; hanging: the indent from the second on, if it is another."""
+    later = indent if hanging is None else hanging
+    return textwrap.wrap(
+        text, WIDTH, initial_indent=indent, subsequent_indent=later, break_on_hyphens=False
+    )
+
+
+def listed(items: Iterable[str]) -> str:
+    """Each once, in their order; a dash for none."""
+    return ", ".join(dict.fromkeys(items)) or "-"
+
+
+def few(names: Iterable[str], noun: str, most: int = 3) -> str:
+    """All of a few names, or how many: `gz1, xjp1`, `12 nodes`."""
+    told = list(dict.fromkeys(names))
+    return ", ".join(told) if len(told) <= most else f"{len(told)} {noun}"
