@@ -1,4 +1,4 @@
-"""What tests of several rooms need: worlds to build, and ways into a lab that are not secondhop's."""
+"""What tests of several rooms need: worlds to build, and ways into a lab."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import subprocess
 import traceback
 from collections.abc import Callable, Sequence
 from ipaddress import IPv4Address, IPv4Network
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from secondhop.lab.client import Lab
 from secondhop.lab.sandbox import Sandbox
@@ -27,6 +27,7 @@ def sandboxed(function: Callable[[], T]) -> T:
     """
 
     def main(channel: socket.socket) -> None:
+        answer: tuple[bool, object]
         try:
             answer = (True, function())
         except BaseException:
@@ -42,19 +43,19 @@ def sandboxed(function: Callable[[], T]) -> T:
             data += part
     finally:
         sandbox.close()
-    good, answer = pickle.loads(data)
-    assert good, answer
-    return answer
+    good, result = pickle.loads(data)
+    assert good, result
+    return cast(T, result)
 
 
 def enter(
     lab: Lab, where: str, *argv: str, timeout: float = 10
 ) -> subprocess.CompletedProcess[str]:
-    """Run a program inside a lab's namespace with util-linux's nsenter: not one line of secondhop."""
+    """Run a program inside a lab's namespace by nsenter: not one line of secondhop."""
     descriptor = f"/proc/{lab.pid}/fd/{lab.descriptors()[where]}"
+    namespaces = f"--user=/proc/{lab.pid}/ns/user", f"--net={descriptor}"
     return subprocess.run(
-        ["nsenter", f"--user=/proc/{lab.pid}/ns/user", f"--net={descriptor}"]
-        + ["--preserve-credentials", *argv],
+        ["nsenter", *namespaces, "--preserve-credentials", *argv],
         capture_output=True,
         text=True,
         timeout=timeout,
@@ -153,7 +154,7 @@ def random_world(seed: int) -> World:
     ]
     for one in replicas:
         one["spec"]["containers"][0]["args"] = ["--port", str(target)]
-    spec = {
+    spec: dict[str, Any] = {
         "ports": [{"port": port, "targetPort": target, "nodePort": node_port}],
         "externalTrafficPolicy": draw.choice(("Cluster", "Local")),
     }

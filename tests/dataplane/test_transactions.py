@@ -39,8 +39,7 @@ def kernel_after(states: list[Ruleset], limit: int) -> str:
         old = new
     with namespace:
         command = ["/usr/sbin/iptables-nft-save"]
-        saved = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    return saved
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
 @settings(max_examples=30, deadline=None)

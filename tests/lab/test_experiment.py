@@ -1,4 +1,4 @@
-"""The experiment on real packets: the reference rows, other worlds, and an observer from outside."""
+"""The experiment on real packets: the reference rows, other worlds, an outside observer."""
 
 import json
 import subprocess

@@ -89,10 +89,9 @@ def test_killing_a_part_ends_the_rest(victim: str) -> None:
         status = Path(f"/proc/{lab.pid}/status").read_text()
         guard = int(next(x for x in status.splitlines() if x.startswith("PPid:")).split()[1])
         os.kill({"guard": guard, "supervisor": lab.pid}[victim], signal.SIGKILL)
-        deadline = time.monotonic() + GONE_SECONDS
+        time.sleep(0.5)
         with pytest.raises(LabError, match="ended unexpectedly"):
-            while time.monotonic() < deadline:
-                lab.descriptors()
+            lab.descriptors()
         assert not Path(f"/proc/{lab.pid}").exists() or not os.listdir(f"/proc/{lab.pid}/fd")
 
 
@@ -100,10 +99,8 @@ def test_a_command_of_the_lab_does_not_outlive_it() -> None:
     """The pid namespace ends with its first process: nothing needs to be found and killed."""
     with Lab() as lab:
         lab.start(reference()[0].cluster)
-        inside = subprocess.Popen(
-            ["nsenter", f"--user=/proc/{lab.pid}/ns/user", f"--pid=/proc/{lab.pid}/ns/pid"]
-            + ["--preserve-credentials", "sleep", "60"]
-        )
+        namespaces = f"--user=/proc/{lab.pid}/ns/user", f"--pid=/proc/{lab.pid}/ns/pid"
+        inside = subprocess.Popen(["nsenter", *namespaces, "--preserve-credentials", "sleep", "60"])
         time.sleep(0.1)
         assert inside.poll() is None
     assert inside.wait(GONE_SECONDS) != 0

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from tests.conftest import Unprivileged
+    from conftest import Unprivileged
 
 CONFTEST = Path(__file__).parent.parent / "conftest.py"
 

@@ -5,15 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from ipaddress import ip_address
-from typing import TYPE_CHECKING, get_args
+from typing import get_args
 
 from ..errors import UsageError
 from ..model.cluster import Address, Cluster, Family, Node, Pod, Protocol, Service
 from ..model.flow import Destination, Flow, Source
 from .source import alternatives
-
-if TYPE_CHECKING:
-    from typing import NoReturn
 
 _TARGET = re.compile(
     r"(?:\[(?P<six>[^]]*)\]|(?P<four>[^]:[/]*)):(?P<port>[^:/]*)(?:/(?P<proto>.*))?"
@@ -47,15 +44,19 @@ def _target(text: str) -> tuple[Address, int, Protocol]:
     found = _TARGET.fullmatch(text)
     if found is None:
         hint = "an IPv6 address stands in brackets: [fd00::1]:80" if text.count(":") > 1 else ""
-        _refuse(f"--to {text} is not ADDR:PORT[/PROTO]", hint or "for example 192.168.8.1:30316")
+        raise _wrong(
+            f"--to {text} is not ADDR:PORT[/PROTO]", hint or "for example 192.168.8.1:30316"
+        )
     six, four, port, proto = found.groups()
     address = _address(six or four or "", f"--to {text}")
     if not (port.isascii() and port.isdigit() and 1 <= int(port) <= 65535):
-        _refuse(f"--to {text}: {port or 'nothing'} is not a port", "a port is between 1 and 65535")
+        raise _wrong(
+            f"--to {text}: {port or 'nothing'} is not a port", "a port is between 1 and 65535"
+        )
     for protocol in get_args(Protocol):
         if protocol == (proto or "TCP").upper():
             return address, int(port), protocol
-    _refuse(f"--to {text}: {proto} is not a protocol", "write tcp, udp or sctp")
+    raise _wrong(f"--to {text}: {proto} is not a protocol", "write tcp, udp or sctp")
 
 
 def _entrances(cluster: Cluster, service: Service) -> Iterator[Destination]:
@@ -78,7 +79,7 @@ def _entrances(cluster: Cluster, service: Service) -> Iterator[Destination]:
 
 
 def _addresses(node: Node) -> Iterator[Address]:
-    """Of its NIC; those of its pod devices are reached from inside only, and are plain addresses."""
+    """Of its NIC; its pod devices' answer to the cluster only, and are plain addresses here."""
     return (interface.ip for interface in node.addresses)
 
 
@@ -93,7 +94,9 @@ def _source(cluster: Cluster, text: str, family: Family, namespace: str) -> Sour
         node = _node(cluster, name, f"--from {text}")
         return Source("node", name, _of_family(node.address(family), text, family), name)
     if kind not in ("pod", "pods", "po"):
-        _refuse(f"--from {text}: {kind} cannot send", "write client, an IP, pod/NAME or node/NAME")
+        raise _wrong(
+            f"--from {text}: {kind} cannot send", "write client, an IP, pod/NAME or node/NAME"
+        )
     pod = _pod(cluster, name, namespace)
     ip = next((ip for ip in pod.addresses if ip.version == family), None)
     return Source("pod", name, _of_family(ip, text, family), pod.node)
@@ -116,7 +119,7 @@ def _pod(cluster: Cluster, name: str, namespace: str) -> Pod:
     mine = {pod.name: pod for pod in cluster.pods if pod.namespace == namespace}
     if name not in mine:
         remedy = alternatives(name, list(mine))
-        _refuse(f"--from pod/{name}: there is no such pod in namespace {namespace}", remedy)
+        raise _wrong(f"--from pod/{name}: there is no such pod in namespace {namespace}", remedy)
     return mine[name]
 
 
@@ -125,14 +128,14 @@ def _via(cluster: Cluster, name: str | None, destination: Destination) -> str | 
         return None
     if destination.node is not None:
         why = f"{destination} is an address of node {destination.node}, where it goes by itself"
-        _refuse(f"--via {name} does not go with --to {destination}", why)
+        raise _wrong(f"--via {name} does not go with --to {destination}", why)
     return _node(cluster, name, f"--via {name}").name
 
 
 def _node(cluster: Cluster, name: str, where: str) -> Node:
     nodes = {node.name: node for node in cluster.nodes}
     if name not in nodes:
-        _refuse(f"{where}: there is no node {name}", alternatives(name, list(nodes)))
+        raise _wrong(f"{where}: there is no node {name}", alternatives(name, list(nodes)))
     return nodes[name]
 
 
@@ -140,14 +143,18 @@ def _address(text: str, where: str) -> Address:
     try:
         return ip_address(text)
     except ValueError:
-        _refuse(f"{where}: {text or 'nothing'} is not an IP address", "names are not looked up")
+        raise _wrong(
+            f"{where}: {text or 'nothing'} is not an IP address", "names are not looked up"
+        )
 
 
 def _of_family(ip: Address | None, who: str, family: Family) -> Address:
     if ip is None:
-        _refuse(f"{who} has no IPv{family} address", "name a sender that has one, or its address")
+        raise _wrong(
+            f"{who} has no IPv{family} address", "name a sender that has one, or its address"
+        )
     return ip
 
 
-def _refuse(message: str, remedy: str) -> NoReturn:
-    raise UsageError(message, remedy[:1].upper() + remedy[1:])
+def _wrong(message: str, remedy: str) -> UsageError:
+    return UsageError(message, remedy[:1].upper() + remedy[1:])

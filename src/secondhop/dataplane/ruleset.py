@@ -14,8 +14,8 @@ Ruleset: TypeAlias = Mapping[str, Chains]
 """Table name (`filter`, `nat`, `mangle`) to its chains."""
 
 LIMIT = 250
-"""Lines that fit one restore. In a user namespace a transaction must fit a socket buffer that nobody
-may raise, 212,992 bytes by default, and a rule with its matches takes up to 600 of them."""
+"""Lines that fit one restore. In a user namespace a transaction must fit a socket buffer that
+nobody may raise, 212,992 bytes by default; a rule with its matches takes up to 600 of them."""
 
 _JUMP = re.compile(r"-[jg] (\S+)")
 

@@ -145,7 +145,7 @@ class Restore:
             self._process.poll()
 
     def finish(self) -> None:
-        """Wait for the end. Raises LabError with the program's complaint if it refused the rules."""
+        """Wait for the end. Raises LabError with the program's complaint if it refused."""
         try:
             status = self._process.wait(_SECONDS)
         except subprocess.TimeoutExpired:

@@ -52,8 +52,10 @@ class Devconf:
 
 
 class LinkState(NamedTuple):
-    """What the readiness barrier needs to know of a link. bridge: number of the one it is a port of,
-    or 0; port_state: None unless it is one."""
+    """What the readiness barrier needs to know of a link.
+
+    bridge: number of the one it is a port of, or 0. port_state: None unless it is one.
+    """
 
     number: int
     name: str

@@ -10,7 +10,7 @@ from typing import Protocol
 from ..model.cluster import Address, Cluster, Service
 from ..model.fate import Outcome
 from ..model.flow import Destination, Source
-from .layout import few, listed
+from .layout import WORDS, few, listed
 
 KINDS = {
     "nodePort": "node port",
@@ -115,3 +115,28 @@ def _devices(cluster: Cluster) -> Iterable[tuple[Address, str]]:
                 yield ip, overlay
         for interface in node.addresses:
             yield interface.ip, "NIC"
+
+
+def entry_node(row: Row) -> str | None:
+    """The node through which a row enters the cluster; None when each sender's own serves it."""
+    return row.destination.node or (row.vias[0] if len(row.vias) == 1 else None)
+
+
+def answer(outcome: Outcome) -> str:
+    """What the sender gets."""
+    if outcome.http is not None:
+        return f"HTTP {outcome.http.status}, {outcome.http.local_endpoints} local"
+    return WORDS[outcome.fate]
+
+
+def lands(outcome: Outcome, entry: str | None = None) -> str:
+    """The nodes that serve, with their shares; `entry` is called `that node`."""
+    shares: dict[str, float] = {}
+    for backend in outcome.backends:
+        name = "that node" if entry and backend.node == entry else backend.node or "outside"
+        shares[name] = shares.get(name, 0.0) + backend.share
+    if len(shares) > 2:
+        return f"{len(shares)} nodes"
+    if len(shares) == 1 and sum(shares.values()) > 0.999:
+        return next(iter(shares))
+    return listed(f"{name} {share:.0%}" for name, share in shares.items())

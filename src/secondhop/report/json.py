@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ..model.claim import Claim
@@ -36,18 +36,28 @@ def experiment(
 
 def predictions(service: Service, rows: Sequence[tuple[Policy, Flow, Outcome]]) -> str:
     """A Prediction document of the experiment's rows, where nothing could be observed."""
-    cells = [
-        {
-            "service": str(service),
-            "policy": policy,
-            "source": source(flow.source),
-            "destination": destination(flow.destination),
-            "via": flow.via,
-            "predicted": outcome(predicted),
-        }
-        for policy, flow, predicted in rows
-    ]
+    cells = [{**_cell(service, flow, told), "policy": policy} for policy, flow, told in rows]
     return document("Prediction", {"cells": cells})
+
+
+def prediction(cells: Iterable[tuple[Service | None, Flow, Outcome]]) -> Iterator[str]:
+    """A Prediction document in pieces, one cell a line: there may be millions."""
+    yield f'{{"apiVersion": "{API_VERSION}", "kind": "Prediction", "cells": ['
+    before = "\n "
+    for cell in cells:
+        yield before + json.dumps(_cell(*cell))
+        before = ",\n "
+    yield "\n]}\n"
+
+
+def _cell(service: Service | None, flow: Flow, predicted: Outcome) -> dict[str, Any]:
+    return {
+        "service": None if service is None else str(service),
+        "source": source(flow.source),
+        "destination": destination(flow.destination),
+        "via": flow.via,
+        "predicted": outcome(predicted),
+    }
 
 
 def source(one: Source) -> dict[str, Any]:
@@ -65,7 +75,7 @@ def destination(one: Destination) -> dict[str, Any]:
 
 
 def outcome(one: Outcome) -> dict[str, Any]:
-    """An OUTCOME."""
+    """An OUTCOME; its steps only where they were asked for."""
     found: dict[str, Any] = {
         "fate": str(one.fate),
         "reason": one.reason,
@@ -81,10 +91,11 @@ def outcome(one: Outcome) -> dict[str, Any]:
             }
             for b in one.backends
         ],
-        "steps": [
-            {"node": s.node, "what": s.what, "rule": s.rule, "chain": s.chain} for s in one.steps
-        ],
     }
+    if one.steps:
+        found["steps"] = [
+            {"node": s.node, "what": s.what, "rule": s.rule, "chain": s.chain} for s in one.steps
+        ]
     if one.http is not None:
         found["http"] = {"status": one.http.status, "localEndpoints": one.http.local_endpoints}
     return found

@@ -1,0 +1,76 @@
+"""The verdict on a Service: whether the outside client is served through every entry, by one that
+keeps its address."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from ..model.cluster import Service
+from ..model.fate import Fate
+from .fold import Row, entry_node
+from .layout import WORDS, few, listed
+
+
+def verdict(service: Service, rows: Sequence[Row]) -> str:
+    """One sentence. rows: the client's, of this Service."""
+    doors: dict[str, list[Row]] = {}
+    for row in rows:
+        if row.destination.kind != "healthCheckNodePort":
+            doors.setdefault(_door(row), []).append(row)
+    if not doors:
+        return f"{service}: {no_door(service)}"
+    alike: dict[str, list[str]] = {}
+    for door, through in doors.items():
+        alike.setdefault(_served(service, through), []).append(door)
+    if len(alike) == 1:
+        return f"{service}: {next(iter(alike))}"
+    return f"{service}: " + "; ".join(f"{listed(names)}: {says}" for says, names in alike.items())
+
+
+def no_door(service: Service) -> str:
+    """Why no row is about this Service."""
+    if any(port.node_port for port in service.ports) or service.ingress or service.external_ips:
+        return "the client has no address of a family that this Service can be entered by"
+    return f"no way in from outside (type {service.type})"
+
+
+def loses(rows: Iterable[Row]) -> bool:
+    """Whether some entry does not serve the client."""
+    return any(row.outcome.fate is not Fate.DELIVERED for row in rows)
+
+
+def _door(row: Row) -> str:
+    """An entry whichever node it leads to."""
+    to = row.destination
+    over = " over IPv6" if to.address.version == 6 else ""
+    if to.kind == "nodePort":
+        return f"node port {to.port}/{to.protocol}{over}"
+    return f"{to}/{to.protocol}"
+
+
+def _served(service: Service, rows: Sequence[Row]) -> str:
+    policy = service.external_traffic_policy
+    lost = [row for row in rows if row.outcome.fate is not Fate.DELIVERED]
+    if not lost:
+        return f"{policy} serves through {_every(rows)} and {_client_ip(rows)}"
+    told = " or ".join(Counter(WORDS[row.outcome.fate] for row in lost))
+    if len(lost) == len(rows):
+        return f"{policy} serves through no node: {told}"
+    served = [row for row in rows if row not in lost]
+    nodes = few((entry_node(row) or "" for row in lost), f"of {len(rows)} nodes")
+    return f"{policy} loses what enters through {nodes}: {told}; elsewhere it {_client_ip(served)}"
+
+
+def _every(rows: Sequence[Row]) -> str:
+    return "every node" if len(rows) > 1 else f"the only node, {entry_node(rows[0])}"
+
+
+def _client_ip(rows: Sequence[Row]) -> str:
+    kept = [row for row in rows if row.outcome.client_ip == "kept"]
+    if len(kept) == len(rows):
+        return "keeps the client's address"
+    if not kept:
+        return "hides the client's address"
+    nodes = few((entry_node(row) or "" for row in kept), f"of {len(rows)} nodes")
+    return f"keeps the client's address only through {nodes}"
