@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import click
 
@@ -10,7 +12,13 @@ from ..errors import UsageError
 from .source import choose, input_options, load
 
 if TYPE_CHECKING:
-    from ..model.cluster import ProxyMode
+    from ..manifests import World
+    from ..model.cluster import Cluster, ProxyMode, Service
+    from ..model.fate import Outcome
+    from ..model.flow import Flow
+    from ..predict.matrix import Row
+
+_Cells: TypeAlias = "Iterator[tuple[Service | None, Flow, Outcome]]"
 
 
 @click.command()
@@ -56,18 +64,18 @@ def command(
     chosen = None if service is None else choose(world, service, namespace)
     services = world.cluster.services if chosen is None else (chosen,)
     if target is not None:
-        answer: _Answer = _Single(world, chosen, sender or "client", target, via, namespace)
+        answer = _flow(world.cluster, chosen, _Typed(sender or "client", target, via, namespace))
     elif not services:
         raise UsageError("the input has no Service", "Add one to the files given with -f.")
     else:
-        answer = _Table(world, services) if everything else _Overview(world, services)
-    sys.stdout.writelines(_json(answer) if output == "json" else _text(answer))
+        answer = (_table if everything else _overview)(world.cluster, services)
+    sys.stdout.writelines(_json(answer) if output == "json" else _text(answer, world))
 
 
 def _refuse_mixtures(
     sender: str | None, target: str | None, via: str | None, everything: bool
 ) -> None:
-    """Flags that mean nothing together."""
+    """Flags that mean nothing together, or alone."""
     for name, value in ("--from", sender), ("--via", via):
         if value is not None and target is None:
             raise UsageError(f"{name} needs --to", f"Add --to ADDR:PORT, or leave {name} out.")
@@ -75,60 +83,81 @@ def _refuse_mixtures(
         raise UsageError("--to is one flow, --all is every flow", "Leave one of the two out.")
 
 
-class _Answer(ABC):
-    """What was asked for, in both forms of output."""
+class _Answer(NamedTuple):
+    """What was asked for in both forms of output, of which one will be consumed."""
 
-    def __init__(self, world: World) -> None:
-        self.world = world
-        self.cluster = world.cluster
-
-    @abstractmethod
-    def cells(self) -> Iterator[tuple[Service | None, Flow, Outcome]]:
-        """Every flow shown."""
-
-    @abstractmethod
-    def lines(self) -> Iterator[str]:
-        """The report."""
+    cells: _Cells
+    lines: Iterator[str]
 
 
-class _Overview(_Answer):
+class _Typed(NamedTuple):
+    """The words of the command line that say which flow is meant."""
+
+    sender: str
+    target: str
+    via: str | None
+    namespace: str
+
+
+def _overview(cluster: Cluster, services: Sequence[Service]) -> _Answer:
     """The outside client at every entry."""
+    from ..predict.matrix import rows
+    from ..report import explain
 
-    def __init__(self, world: World, services: Sequence[Service]) -> None:
-        super().__init__(world)
-        self.services = services
+    shown = filter(explain.from_outside, rows(cluster, services))
+    return _Answer(_client_cells(shown), explain.overview(cluster, services, shown))
 
-    def _rows(self) -> Iterator[Row]:
-        from ..predict.matrix import rows
 
-        for row in rows(self.cluster, self.services):
-            if row.sources[0].kind == "client" and row.destination.kind != "clusterIP":
-                yield row
+def _client_cells(rows: Iterable[Row]) -> _Cells:
+    """The flows of the client, who stands first in its rows."""
+    from ..model.flow import Flow
 
-    def cells(self) -> Iterator[tuple[Service | None, Flow, Outcome]]:
-        from ..model.flow import Flow
+    for row in rows:
+        for via in row.vias:
+            yield row.service, Flow(row.sources[0], row.destination, via), row.outcome
 
-        for row in self._rows():
-            for via in row.vias:
-                yield row.service, Flow(row.sources[0], row.destination, via), row.outcome
 
-    def lines(self) -> Iterator[str]:
-        from ..report import explain
+def _table(cluster: Cluster, services: Sequence[Service]) -> _Answer:
+    """Every source to every destination."""
+    from ..predict import matrix
+    from ..report import explain
 
-        return explain.overview(self.cluster, self.services, self._rows())
+    cells = ((c.service, c.flow, c.outcome) for c in matrix.cells(cluster, services))
+    return _Answer(cells, explain.everything(cluster, services, matrix.rows(cluster, services)))
+
+
+def _flow(cluster: Cluster, chosen: Service | None, typed: _Typed) -> _Answer:
+    """One flow. Raises UsageError if it cannot be meant."""
+    from ..predict import predict
+    from ..report import explain
+    from .flow import read_flow
+
+    service, flow = read_flow(cluster, *typed)
+    if chosen is not None and service is not None and service != chosen:
+        raise UsageError(
+            f"{flow.destination} belongs to Service {service}, not to {chosen}",
+            f"Leave svc/{chosen.name} out, or dial one of its addresses.",
+        )
+    outcome = predict(cluster, flow)
+    brought = flow.destination.kind in ("loadBalancerIP", "externalIP")
+    if brought and flow.via is None and outcome.fate == "unroutable":
+        raise UsageError(
+            f"{flow.destination} belongs to no node, so the network must bring it to one",
+            f"Say to which: --via {cluster.nodes[0].name}, for example.",
+        )
+    return _Answer(iter([(service, flow, outcome)]), explain.flow(service, flow, outcome))
 
 
 def _json(answer: _Answer) -> Iterator[str]:
     from ..report import json
 
-    return json.prediction(answer.cells())
+    return json.prediction(answer.cells)
 
 
-def _text(answer: _Answer) -> Iterator[str]:
+def _text(answer: _Answer, world: World) -> Iterator[str]:
     from ..report import explain
 
-    world = answer.world
-    for line in answer.lines():
+    for line in answer.lines:
         yield f"{line}\n"
     yield "\n"
     for line in explain.basis(world.cluster, world.notes, world.skipped):

@@ -87,7 +87,7 @@ def _source(cluster: Cluster, text: str, family: Family, namespace: str) -> Sour
     kind, slash, name = text.partition("/")
     if text == "client":
         ip = next((i.ip for i in cluster.client if i.version == family), None)
-        return Source("client", "client", _of_family(ip, "the client", family))
+        return Source("client", "client", _of_family(ip, "client", family))
     if not slash:
         return _owner(cluster, _address(text, f"--from {text}"))
     if kind in ("node", "nodes", "no"):

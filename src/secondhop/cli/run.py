@@ -13,7 +13,7 @@ from ..errors import EnvironmentUnable, LabError
 from .source import choose, input_options, load
 
 if TYPE_CHECKING:
-    from ..experiment.run import Applied, Probed
+    from ..experiment.run import Applied, Held, Probed
     from ..lab.client import Lab
     from ..manifests import World
     from ..model.cluster import Cluster, Service
@@ -59,6 +59,8 @@ def command(
         except (EnvironmentUnable, LabError) as error:
             _predict_only(world, chosen, output)
             raise _diagnosed(error) from error
+    if verbose and output == "text":
+        click.echo()
     _report(output, chosen, show)
     if not all(trial.agree for trial in show.trials):
         sys.exit(_DISAGREE)
@@ -81,15 +83,16 @@ class _Shown:
         self._started = time.monotonic()
         self.trials: list[Trial] = []
         self.cluster: Cluster | None = None
+        self.held = (0, 0)
 
     @property
     def elapsed(self) -> float:
         """Seconds since the start."""
         return time.monotonic() - self._started
 
-    def event(self, event: Applied | Probed) -> None:
+    def event(self, event: Applied | Probed | Held) -> None:
         """One step of the experiment has been made."""
-        from ..experiment.run import Applied
+        from ..experiment.run import Applied, Held
         from ..report import steps
 
         if isinstance(event, Applied):
@@ -97,6 +100,9 @@ class _Shown:
             if self.cluster is None:
                 lines = list(steps.applied(self._files, event.cluster, self._service))
             self.cluster = event.cluster
+        elif isinstance(event, Held):
+            self.held = (event.alive, event.total)
+            lines = [steps.held(event.alive, event.total)]
         else:
             lines = list(steps.probed(event.trial, event.reply))
             self.trials.append(event.trial)
@@ -114,7 +120,7 @@ def _report(output: str, service: Service, shown: _Shown) -> None:
     from ..experiment.claims import judge
 
     assert shown.cluster is not None
-    claims = judge(shown.cluster, service, shown.trials)
+    claims = judge(shown.cluster, service, shown.trials, shown.held)
     if output == "json":
         from ..report import json as report
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from ..model.claim import Claim
+from ..model.claim import Claim, Verdict
 from ..model.cluster import Cluster, Endpoint, Policy, Service
 from ..model.fate import Fate, Trial
 
@@ -24,6 +24,8 @@ class _Case:
     trials: Sequence[Trial]
     ready: Mapping[int, Sequence[Endpoint]]
     """Ready endpoints by node port."""
+    held: tuple[int, int]
+    """Connections that outlived the change of policy, and how many there were."""
 
     def under(self, policy: Policy, *, answered: bool = False) -> list[Trial]:
         return [t for t in self.trials if t.policy == policy and (t.observed.seen or not answered)]
@@ -38,18 +40,24 @@ _Finding: TypeAlias = tuple[bool, str] | None
 _Judge: TypeAlias = Callable[[_Case], _Finding]
 
 
-def judge(cluster: Cluster, service: Service, trials: Sequence[Trial]) -> list[Claim]:
-    """Every claim that these trials can judge, in the order of product.md."""
+def judge(
+    cluster: Cluster, service: Service, trials: Sequence[Trial], held: tuple[int, int]
+) -> list[Claim]:
+    """Every claim that these trials can judge, in the order of product.md.
+
+    held: how many connections from before the change of policy still answered, and of how many.
+    """
     ready = {
         port.node_port: [e for e in cluster.endpoints_of(service, port, 4) if e.ready]
         for port in service.ports
     }
-    case = _Case(cluster, trials, ready)
+    case = _Case(cluster, trials, ready, held)
     found = []
-    for name, (says, judged) in _CLAIMS.items():
+    for name, (says, condition, judged) in _CLAIMS.items():
         if finding := judged(case):
             holds, because = finding
-            found.append(Claim(name, says, "true" if holds else "false", because))
+            verdict: Verdict = "false" if not holds else "true if" if condition else "true"
+            found.append(Claim(name, says, verdict, condition if holds else "", because))
     return found
 
 
@@ -159,14 +167,46 @@ def _local_uneven(case: _Case) -> _Finding:
     return True, f"the same number of connections to each node gave {told}"
 
 
-_CLAIMS: dict[str, tuple[str, _Judge]] = {
-    "even-spread": ("under Cluster connections are spread evenly over the pods", _even),
-    "any-node-serves": ("under Cluster any node serves", _any_node),
-    "second-hop": ("Cluster costs an extra hop only when the pod is elsewhere", _second_hop),
-    "source-is-node-ip": ("under Cluster the source becomes the node's IP", _node_ip),
-    "cluster-loses-client-ip": ("under Cluster the client IP is lost", _client_ip_lost),
-    "local-keeps-client-ip": ("Local keeps the client IP", _local_keeps),
-    "local-loses-client-ip": ("Local loses the client IP", _local_loses),
-    "local-drops": ("under Local a node without a ready pod drops", _local_drops),
-    "local-uneven": ("Local is uneven behind a balancer that counts nodes", _local_uneven),
+def _cuts(case: _Case) -> _Finding:
+    alive, total = case.held
+    if not total:
+        return None
+    return alive < total, f"{alive} of {total} from before the patch still answered after it"
+
+
+_CLAIMS: dict[str, tuple[str, str, _Judge]] = {
+    "even-spread": (
+        "under Cluster the pods get equal shares",
+        "connections are counted, not requests",
+        _even,
+    ),
+    "any-node-serves": ("under Cluster any node serves", "", _any_node),
+    "second-hop": ("Cluster costs an extra hop only when the pod is elsewhere", "", _second_hop),
+    "source-is-node-ip": (
+        "under Cluster the source becomes the node's IP",
+        "the route to the pod leaves by the node's own interface",
+        _node_ip,
+    ),
+    "cluster-loses-client-ip": (
+        "under Cluster the client IP is lost",
+        "the pod is not a hostNetwork pod of the entry node",
+        _client_ip_lost,
+    ),
+    "local-keeps-client-ip": (
+        "Local keeps the client IP",
+        "no balancer in front replaces it",
+        _local_keeps,
+    ),
+    "local-loses-client-ip": ("Local loses the client IP", "", _local_loses),
+    "local-drops": (
+        "under Local a node without a ready pod drops",
+        "the client is outside and an endpoint exists elsewhere",
+        _local_drops,
+    ),
+    "local-uneven": (
+        "under Local the pods get unequal shares",
+        "the balancer in front counts nodes, not endpoints",
+        _local_uneven,
+    ),
+    "change-cuts-connections": ("changing the policy cuts live connections", "", _cuts),
 }

@@ -32,6 +32,14 @@ class Probed:
     reply: str
 
 
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Connections from before a patch that answered once more after it, and how many there were."""
+
+    alive: int
+    total: int
+
+
 def run(
     lab: Lab,
     world: World,
@@ -39,7 +47,7 @@ def run(
     *,
     attempts: int = ATTEMPTS,
     wait_timeouts: bool = False,
-) -> Iterator[Applied | Probed]:
+) -> Iterator[Applied | Probed | Held]:
     """The experiment on a new lab, step by step.
 
     attempts: fresh connections a row. wait_timeouts: wait every drop out as curl would instead of
@@ -47,13 +55,17 @@ def run(
     """
     planned = flows(world.cluster, service)
     world = with_readiness(world, lab.start(world.cluster))
-    for policy in policies(service):
+    for number, policy in enumerate(policies(service)):
         cluster = with_policy(world.cluster, service, policy)
         lab.program(cluster)
         yield Applied(policy, cluster)
+        if number:
+            yield Held(*lab.held())
         for flow in planned:
             observed, reply = lab.observe(flow, attempts, wait_timeouts=wait_timeouts)
             yield Probed(Trial(policy, flow, predict(cluster, flow), observed), reply)
+            if observed.seen and not number:
+                lab.hold(flow)
 
 
 def predictions(world: World, service: Service) -> list[tuple[Policy, Flow, Outcome]]:

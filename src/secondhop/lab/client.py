@@ -98,6 +98,17 @@ class Lab:
         answer: tuple[Observation, str] = self._receive()
         return answer
 
+    def hold(self, flow: Flow) -> None:
+        """Open a connection that stays open, if the flow is delivered."""
+        self._send("hold", flow)
+        self._receive()
+
+    def held(self) -> tuple[int, int]:
+        """How many of the held connections still answer, and how many there were; ends them."""
+        self._send("held")
+        answer: tuple[int, int] = self._receive()
+        return answer
+
     def descriptors(self) -> Mapping[str, int]:
         """The supervisor's descriptor of each namespace: `client`, `router`, `node/…`, `pod/…`."""
         self._send("descriptors")

@@ -103,6 +103,19 @@ class Prober:
         made = await asyncio.gather(*(self.attempt(destination) for _ in range(attempts)))
         return summary(made), next((a.reply for a in made if a.reply), "")
 
+    async def hold(self, destination: Destination) -> socket.socket | None:
+        """A connection that has been answered once and stays open; None if it did not succeed."""
+        sock = self._namespace.socket(socket.AF_INET, socket.SOCK_STREAM)
+        try:
+            async with asyncio.timeout(CONNECT_SECONDS):
+                sock.bind((str(self._source), 0))
+                target = (str(destination.address), destination.port)
+                await asyncio.get_running_loop().sock_connect(sock, target)
+        except (OSError, TimeoutError):
+            sock.close()
+            return None
+        return sock if await answers(sock) else None
+
     async def attempt(self, destination: Destination) -> Attempt:
         """One connection and one `GET /`."""
         with self._namespace.socket(socket.AF_INET, socket.SOCK_STREAM) as sock:
@@ -148,6 +161,17 @@ class Prober:
         finally:
             connecting.cancel()  # and let the loop forget the descriptor before it is closed
             await asyncio.wait({connecting})
+
+
+async def answers(sock: socket.socket) -> bool:
+    """Whether an open connection still answers a request; closes it if not."""
+    try:
+        async with asyncio.timeout(_REPLY_SECONDS):
+            await _get(sock, "held")
+    except (OSError, TimeoutError, ValueError):
+        sock.close()
+        return False
+    return True
 
 
 def summary(attempts: list[Attempt]) -> Observation:

@@ -13,7 +13,7 @@ from ..model.fate import Observation
 from ..model.flow import Flow
 from .client import LENGTH, failure
 from .kubelet import Kubelet
-from .probe import Prober, Refusals
+from .probe import Prober, Refusals, answers
 from .proxy import NodeProxy
 from .wiring import Wiring
 
@@ -49,6 +49,7 @@ class Supervisor:
         self._refusals = Refusals()
         self._wiring: Any = None
         self._proxies: list[NodeProxy] = []
+        self._held: list[socket.socket] = []
 
     async def start(self, cluster: Cluster) -> dict[str, bool]:
         """Build the cluster, start its pods; which of them became ready, by `namespace/name`."""
@@ -69,10 +70,29 @@ class Supervisor:
         self, flow: Flow, attempts: int, wait_timeouts: bool
     ) -> tuple[Observation, str]:
         """Try a flow with fresh connections; the observation, and the first reply as it came."""
+        return await self._prober(flow, wait_timeouts).observe(flow.destination, attempts)
+
+    async def hold(self, flow: Flow) -> None:
+        """Open a connection that stays, if it succeeds."""
+        if connection := await self._prober(flow).hold(flow.destination):
+            self._held.append(connection)
+
+    async def held(self) -> tuple[int, int]:
+        """How many of the connections that were opened to stay answer once more, and of how many;
+        they are closed."""
+        alive = 0
+        for connection in self._held:
+            alive += await answers(connection)
+            connection.close()
+        total = len(self._held)
+        self._held.clear()
+        return alive, total
+
+    def _prober(self, flow: Flow, wait_timeouts: bool = False) -> Prober:
         source = flow.source.ip
         assert isinstance(source, IPv4Address)
         client = next(i for i in self._cluster.client if i.ip == source)
-        prober = Prober(
+        return Prober(
             self._wiring.namespace("client"),
             source,
             self._refusals,
@@ -80,7 +100,6 @@ class Supervisor:
             routers=0 if flow.destination.address in client.network else 1,
             wait_timeouts=wait_timeouts,
         )
-        return await prober.observe(flow.destination, attempts)
 
     async def descriptors(self) -> dict[str, int]:
         """This process's descriptor of each namespace, by its name in the lab."""

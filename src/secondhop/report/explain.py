@@ -1,94 +1,177 @@
-"""Predictions for a terminal: the verdict first, then rows with their reasons, then what they
-were assumed from."""
+"""Predictions for a terminal: the verdict first, then rows or steps with their reasons, then what
+they were assumed from."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from ..model.cluster import Cluster, Service
-from ..model.fate import Outcome
-from .fold import Folder, Row, entry_node, lands
-from .layout import few, listed, table, wrapped
-from .reach import loses, no_door, verdict
+from ..model.fate import Fate, Outcome, Step
+from ..model.flow import Flow
+from .fold import Folder, Row, Words, answer, entry, entry_node, hops, lands, sees
+from .layout import columns, few, listed, table, wrapped
+from .reach import summary, verdict
 
 _FOLD_ABOVE = 3
+_HEAD = ("TO", "FROM", "ANSWER", "LANDS ON", "POD SEES", "HOPS")
+_KINDS = {
+    "nodePort": "node port",
+    "loadBalancerIP": "load balancer IP",
+    "externalIP": "external IP",
+    "clusterIP": "cluster IP",
+    "healthCheckNodePort": "health check node port",
+}
+_LEGEND = {
+    "timeout (dropped)": "silence, the client times out",
+    "refused (rejected)": "ICMP port-unreachable, the client sees connection refused",
+    "refused (RST)": "the node's own reset or port-unreachable: no rule matched",
+    "unreachable": "an ICMP unreachable from the network",
+    "TTL exceeded": "the packet circles until its TTL ends",
+    "mixed": "some pods' answers find no way back",
+    "any pod": "a pod of each node that is nobody's endpoint",
+    "that node": "the one that TO names",
+    "pod there": "a pod of the node that TO names",
+    "its own": "the sender's own node",
+    "the sender": "the sender's own address",
+    "cni0": "address of the pods' bridge on the node that masquerades",
+    "flannel": "address of the VXLAN device of the node that masquerades",
+    "its NIC": "address of the node that masquerades",
+}
 
 
 def overview(cluster: Cluster, services: Sequence[Service], rows: Iterable[Row]) -> Iterator[str]:
-    """Where the client lands through every entry. rows: the client's, from outside."""
-    of: dict[Service, list[Row]] = {service: [] for service in services}
-    for row in rows:
-        of[row.service].append(row)
-    if len(services) > 1:
-        yield _count(of)
+    """Where the outside client lands through every entry. rows: the client's, from outside."""
     folder = Folder(cluster)
+    of = _by_service(services, rows)
+    yield from summary(of)
     for service, entries in of.items():
+        if len(of) > 1 and entries:
+            yield from ("", *wrapped(verdict(service, entries), ""))
         if entries:
-            yield from () if len(services) == 1 else ("",)
-            yield from wrapped(verdict(service, entries), "")
             yield ""
             yield from _entries(folder, entries)
-    closed = [service for service, entries in of.items() if not entries]
-    if closed:
-        yield from () if len(services) == 1 else ("",)
-        for service in closed:
-            yield f"{service}: {no_door(service)}"
+
+
+def everything(cluster: Cluster, services: Sequence[Service], rows: Iterable[Row]) -> Iterator[str]:
+    """Every source to every destination: equal rows folded, and a legend."""
+    folder = Folder(cluster)
+    of = _by_service(services, rows)
+    outside = {service: [r for r in rows if from_outside(r)] for service, rows in of.items()}
+    yield from summary(outside)
+    used = set[str]()
+    for service, all_rows in of.items():
+        if all_rows:
+            yield from () if len(of) == 1 else ("", str(service))
+            cells = list(_compact(folder, all_rows))
+            used.update(cell for row in cells for cell in row)
+            yield ""
+            for lines in columns([_HEAD, *cells]):
+                yield from lines
+    yield ""
+    for word, meaning in _LEGEND.items():
+        if any(word in cell for cell in used):
+            yield from wrapped(f"{word}: {meaning}", "")
+
+
+def flow(service: Service | None, asked: Flow, outcome: Outcome) -> Iterator[str]:
+    """One flow: its fate, every step with its rule, and the backends."""
+    fate = f"{outcome.fate}: " if outcome.fate is Fate.DELIVERED else ""
+    yield from wrapped(f"{fate}{outcome.reason}", "")
+    yield from wrapped(_asked(service, asked), "")
+    yield ""
+    for number, step in enumerate(outcome.steps, 1):
+        yield from _step(number, step)
+    if outcome.backends:
+        yield ""
+        cells = [("POD", "NODE", "ADDRESS", "SHARE", "SEES", "HOPS")]
+        for b in outcome.backends:
+            cells.append(
+                (b.pod, b.node or "-", b.address, f"{b.share:.1%}", str(b.source_ip), str(b.hops))
+            )
+        for lines in columns(cells):
+            yield from lines
 
 
 def basis(cluster: Cluster, notes: Sequence[str], skipped: Mapping[str, int]) -> Iterator[str]:
     """What the answer was assumed from."""
     client = listed(str(interface.ip) for interface in cluster.client)
+    nodes = few((node.name for node in cluster.nodes), "nodes")
     yield from wrapped(
-        f"Predicted, not tried: kube-proxy in {cluster.proxy.mode} mode on"
-        f" {few((node.name for node in cluster.nodes), 'nodes')}, pod network"
-        f" {cluster.cni.backend}, client {client}.",
+        f"Predicted, not tried: kube-proxy in {cluster.proxy.mode} mode on {nodes};"
+        f" pod network {cluster.cni.backend}; client {client}.",
         "",
     )
     for note in notes:
         yield from wrapped(note, "  ", "    ")
     if skipped:
         kinds = listed(f"{count} {kind}" for kind, count in sorted(skipped.items()))
-        yield from wrapped(f"Skipped, for they say nothing about traffic: {kinds}.", "")
+        yield from wrapped(f"Skipped, as they do not decide where traffic lands: {kinds}.", "")
 
 
-def _count(of: Mapping[Service, Sequence[Row]]) -> str:
-    """The verdict on several Services."""
-    losing = sum(loses(rows) for rows in of.values())
-    open_ones = sum(bool(rows) for rows in of.values())
-    return (
-        f"{len(of)} Services: {open_ones - losing} serve the client through every entry,"
-        f" {losing} lose it somewhere, {len(of) - open_ones} have no way in from outside."
-    )
+def from_outside(row: Row) -> bool:
+    """Whether it is the outside client's, to an entry meant for it. The client stands first in
+    every row that it is in."""
+    return row.sources[0].kind == "client" and row.destination.kind != "clusterIP"
+
+
+def _by_service(services: Sequence[Service], rows: Iterable[Row]) -> dict[Service, list[Row]]:
+    found: dict[str, list[Row]] = {str(service): [] for service in services}
+    for row in rows:
+        found[str(row.service)].append(row)
+    return {service: found[str(service)] for service in services}
 
 
 def _entries(folder: Folder, rows: Sequence[Row]) -> Iterator[str]:
-    """A row for each entry and its reason; many equal ones are one row, with a reason for all."""
+    """A row for each entry and its reason; of many that are alike, one stands for all."""
     cells = [("THROUGH", "ANSWER", "LANDS ON", "POD SEES", "HOPS")]
     reasons = [""]
-    for words, alike in folder.fold(rows).items():
+    for words, alike in folder.fold(rows):
         if len(alike) > _FOLD_ABOVE:
-            nodes = f"{len(alike)} nodes, port {alike[0].destination.port}"
-            cells.append((nodes, words.answer, words.lands, words.sees, words.hops))
-            reasons.append(f"like {entry_node(alike[0])}: {alike[0].outcome.reason}")
+            cells.append((entry(alike), words.answer, words.lands, words.sees, words.hops))
+            reasons.append(f"for example {entry_node(alike[0])}: {alike[0].outcome.reason}")
             continue
         for row in alike:
-            cells.append((_through(row), words.answer, *_landing(row.outcome)))
-            reasons.append(row.outcome.reason)
+            told = row.outcome
+            cells.append((entry([row]), answer(told), lands(told), sees(told), hops(told)))
+            reasons.append(told.reason)
     yield from table(cells, reasons)
 
 
-def _landing(outcome: Outcome) -> tuple[str, str, str]:
+def _compact(folder: Folder, rows: Sequence[Row]) -> Iterator[tuple[str, ...]]:
+    """The cells of the full table; an entry is named once."""
+    before = ""
+    for words, alike in folder.fold(rows):
+        to = entry(alike)
+        yield ("" if to == before else to, folder.senders(alike), *_landing(words, alike))
+        before = to
+
+
+def _landing(words: Words, alike: Sequence[Row]) -> tuple[str, ...]:
+    """Names and addresses where there is one flow or they are equal, else what they are of."""
+    first = alike[0]
+    one_sender = len(first.sources) == 1
+    literal = len(alike) == 1 and (one_sender or entry_node(first) is not None)
+    own = "the sender" in words.sees and not one_sender
     return (
-        lands(outcome),
-        listed(str(b.source_ip) for b in outcome.backends),
-        listed(str(b.hops) for b in outcome.backends),
+        words.answer,
+        lands(first.outcome) if literal else words.lands,
+        sees(first.outcome) if literal and not own else words.sees,
+        words.hops,
     )
 
 
-def _through(row: Row) -> str:
-    to = row.destination
-    protocol = "" if to.protocol == "TCP" else f"/{to.protocol}"
-    if to.node is None:
-        return f"{to}{protocol} by {entry_node(row)}"
-    check = " (health check)" if to.kind == "healthCheckNodePort" else ""
-    return f"{to.node} {to}{protocol}{check}"
+def _asked(service: Service | None, asked: Flow) -> str:
+    source, to = asked.source, asked.destination
+    sender = source.name if source.kind in ("client", "address") else f"{source.kind} {source.name}"
+    ip = "" if source.kind in ("node", "address") else f" ({source.ip})"
+    kind = f", {_KINDS[to.kind]}" if to.kind in _KINDS else ""
+    owner = f" of Service {service}" if service else ""
+    place = f" on {to.node}" if to.node else ""
+    via = f", brought to {asked.via}" if asked.via else ""
+    return f"{sender}{ip} to {to}/{to.protocol}{kind}{owner}{place}{via}"
+
+
+def _step(number: int, step: Step) -> Iterator[str]:
+    yield from wrapped(f"{number}. {step.node}: {step.what}", "", "   ")
+    chain = f" [{step.chain}]" if step.chain else ""
+    yield from wrapped(f"{step.rule}{chain}", "   - ", "     ")

@@ -1,9 +1,9 @@
-"""Rows of a prediction in words, and equal ones folded: a hundred nodes that answer alike are one
-row."""
+"""Rows of a prediction in words, and equal ones folded: a hundred nodes that answer alike make
+one row."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -12,37 +12,38 @@ from ..model.fate import Outcome
 from ..model.flow import Destination, Source
 from .layout import WORDS, few, listed
 
-KINDS = {
-    "nodePort": "node port",
-    "loadBalancerIP": "load balancer",
-    "externalIP": "external IP",
-    "clusterIP": "cluster IP",
-    "healthCheckNodePort": "health check",
-    "address": "address",
-}
-
 
 class Row(Protocol):
     """Flows that share a fate: each source by each via; outcome is the first source's."""
 
     @property
-    def service(self) -> Service: ...
+    def service(self) -> Service:
+        """Whose entry it is."""
+
     @property
-    def sources(self) -> tuple[Source, ...]: ...
+    def sources(self) -> tuple[Source, ...]:
+        """Who sends."""
+
     @property
-    def destination(self) -> Destination: ...
+    def destination(self) -> Destination:
+        """What is dialled."""
+
     @property
-    def vias(self) -> tuple[str | None, ...]: ...
+    def vias(self) -> tuple[str | None, ...]:
+        """The nodes that the network may bring it to."""
+
     @property
-    def outcome(self) -> Outcome: ...
+    def outcome(self) -> Outcome:
+        """What becomes of it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """A row in words that do not depend on which node of several equal ones it is about."""
+    """What a row says, in words that do not depend on the node it is about: rows with equal words
+    are alike. door: the entry, whichever node it leads to."""
 
     service: str
-    to: tuple[object, ...]
+    door: tuple[object, ...]
     senders: str
     answer: str
     lands: str
@@ -51,75 +52,108 @@ class Words:
 
 
 class Folder:
-    """Puts rows of one cluster in words, and rows with equal words together."""
+    """Puts the rows of one cluster in words, and rows with equal words together."""
 
     def __init__(self, cluster: Cluster) -> None:
-        self._count = len(cluster.nodes)
+        self._size = len(cluster.nodes)
         self._devices = dict(_devices(cluster))
 
-    def fold(self, rows: Iterable[Row]) -> Mapping[Words, Sequence[Row]]:
+    def fold(self, rows: Iterable[Row]) -> Iterator[tuple[Words, Sequence[Row]]]:
         """The rows by their words, both in the order in which they came."""
         folded: dict[Words, list[Row]] = {}
         for row in rows:
-            folded.setdefault(self.words(row), []).append(row)
-        return folded
+            folded.setdefault(self._words(row), []).append(row)
+        yield from folded.items()
 
-    def words(self, row: Row) -> Words:
-        """What a row says, its entry node called `that node`."""
-        to, outcome, entry = row.destination, row.outcome, entry_node(row)
-        address = None if to.node else to.address
-        return Words(
-            str(row.service),
-            (to.kind, address, to.port, to.protocol, to.address.version),
-            self._senders(row.sources, entry),
-            answer(outcome),
-            lands(outcome, entry),
-            self._sees(outcome),
-            listed(str(b.hops) for b in outcome.backends),
-        )
-
-    def _senders(self, sources: Sequence[Source], entry: str | None) -> str:
+    def senders(self, alike: Sequence[Row]) -> str:
+        """Who sends, in all these rows together."""
+        if entry_node(alike[0]) is not None:
+            return self._senders(alike[0])
+        sources = [source for row in alike for source in row.sources]
         parts = [source.name for source in sources if source.node is None]
         for kind in ("pod", "node"):
-            names = [str(s.node) for s in sources if s.kind == kind]
-            if names:
-                parts.append(self._group(kind, names, entry))
+            names = [str(source.node) for source in sources if source.kind == kind]
+            if len(names) == self._size > 1:
+                parts.append(f"any {kind}")
+            elif names:
+                parts.append(f"{kind} {'' if kind == 'node' else 'of '}{few(names, 'nodes')}")
         return ", ".join(parts)
 
-    def _group(self, kind: str, names: Sequence[str], entry: str | None) -> str:
-        """Senders of one kind: all, those of the entry node, or all the others."""
-        if len(names) == self._count > 1:
-            return f"any {kind}"
-        if entry is None:
-            return f"{kind} at home"
-        if names == [entry]:
-            return "that node" if kind == "node" else "pod there"
-        if entry not in names and len(names) == self._count - 1:
-            return f"other {kind}s" if kind == "node" else "pods elsewhere"
-        return f"{kind} of {few(names, 'nodes')}"
+    def _words(self, row: Row) -> Words:
+        to, outcome, entry = row.destination, row.outcome, entry_node(row)
+        home = ("that node", entry) if entry else ("its own", row.sources[0].node)
+        return Words(
+            str(row.service),
+            (to.kind, to.address.version if to.node else to.address, to.port, to.protocol),
+            self._senders(row),
+            answer(outcome),
+            lands(outcome, *home),
+            self._sees(row),
+            hops(outcome),
+        )
 
-    def _sees(self, outcome: Outcome) -> str:
-        if outcome.client_ip == "kept":
+    def _senders(self, row: Row) -> str:
+        """Who sends, seen from the entry node, or from home."""
+        entry = entry_node(row)
+        parts = [source.name for source in row.sources if source.node is None]
+        for kind, plural, there, others in (
+            ("pod", "any pod", "pod there", "pods elsewhere"),
+            ("node", "any node", "that node", "other nodes"),
+        ):
+            names = [str(source.node) for source in row.sources if source.kind == kind]
+            if not names:
+                continue
+            if entry is None:
+                parts.append(kind)
+            elif names == [entry]:
+                parts.append(there)
+            elif len(names) == self._size:
+                parts.append(plural)
+            elif entry not in names and len(names) == self._size - 1:
+                parts.append(others)
+            else:
+                parts.append(f"{kind} of {few(names, 'nodes')}")
+        return ", ".join(parts)
+
+    def _sees(self, row: Row) -> str:
+        """The source addresses by what they are of."""
+        if row.outcome.client_ip == "kept":
             return "the sender"
-        devices = (self._devices.get(b.source_ip, str(b.source_ip)) for b in outcome.backends)
-        return listed(sorted(set(devices)))
+        own = row.sources[0].ip
+        return listed(
+            "the sender" if b.source_ip == own else self._devices.get(b.source_ip, str(b.source_ip))
+            for b in row.outcome.backends
+        )
 
 
 def _devices(cluster: Cluster) -> Iterable[tuple[Address, str]]:
     """The addresses that masquerading may show a pod, by what they are of."""
     for node in cluster.nodes:
-        for family, overlay in ((4, "flannel.1"), (6, "flannel-v6.1")):
-            if ip := node.bridge_address(family):
-                yield ip, "cni0"
-            if ip := node.overlay_address(family):
-                yield ip, overlay
+        for cidr in node.pod_cidrs:
+            yield cidr[1], "cni0"
+            yield cidr[0], "flannel.1" if cidr.version == 4 else "flannel-v6.1"
         for interface in node.addresses:
-            yield interface.ip, "NIC"
+            yield interface.ip, "its NIC"
 
 
 def entry_node(row: Row) -> str | None:
-    """The node through which a row enters the cluster; None when each sender's own serves it."""
+    """The node through which a row enters the cluster; None where each sender's own serves it."""
     return row.destination.node or (row.vias[0] if len(row.vias) == 1 else None)
+
+
+def entry(alike: Sequence[Row]) -> str:
+    """The address and port that rows of one door dial, and through which node or nodes."""
+    to, nodes = alike[0].destination, [entry_node(row) for row in alike]
+    port = f"{to.port}" if to.protocol == "TCP" else f"{to.port}/{to.protocol}"
+    check = " (health check)" if to.kind == "healthCheckNodePort" else ""
+    through = few((str(node) for node in nodes), "nodes")
+    if to.node is not None and len(alike) > 1:
+        return f"{through}, port {port}{check}"
+    address = f"[{to.address}]" if to.address.version == 6 else to.address
+    if to.node is not None:
+        return f"{through} {address}:{port}{check}"
+    kind = "cluster IP " if to.kind == "clusterIP" else ""
+    return f"{kind}{address}:{port}" + (f" by {through}" if nodes[0] else "")
 
 
 def answer(outcome: Outcome) -> str:
@@ -129,14 +163,24 @@ def answer(outcome: Outcome) -> str:
     return WORDS[outcome.fate]
 
 
-def lands(outcome: Outcome, entry: str | None = None) -> str:
-    """The nodes that serve, with their shares; `entry` is called `that node`."""
+def lands(outcome: Outcome, called: str = "", home: str | None = None) -> str:
+    """The nodes that serve, with their shares; the node `home` goes by what it is called."""
     shares: dict[str, float] = {}
     for backend in outcome.backends:
-        name = "that node" if entry and backend.node == entry else backend.node or "outside"
+        name = called if called and backend.node == home else backend.node or "outside"
         shares[name] = shares.get(name, 0.0) + backend.share
     if len(shares) > 2:
         return f"{len(shares)} nodes"
     if len(shares) == 1 and sum(shares.values()) > 0.999:
         return next(iter(shares))
     return listed(f"{name} {share:.0%}" for name, share in shares.items())
+
+
+def sees(outcome: Outcome) -> str:
+    """The source addresses that pods see."""
+    return few((str(backend.source_ip) for backend in outcome.backends), "addresses")
+
+
+def hops(outcome: Outcome) -> str:
+    """Cluster nodes crossed, as far as backends differ."""
+    return " or ".join(sorted({str(backend.hops) for backend in outcome.backends})) or "-"

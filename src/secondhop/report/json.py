@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from ..model.claim import Claim
@@ -26,10 +27,7 @@ def experiment(
             "agree": all(t.agree for t in trials),
             "elapsedSeconds": round(elapsed, 3),
             "trials": [_trial(t) for t in trials],
-            "claims": [
-                {"id": c.id, "says": c.says, "verdict": c.verdict, "because": c.because}
-                for c in claims
-            ],
+            "claims": [asdict(claim) for claim in claims],
         },
     )
 

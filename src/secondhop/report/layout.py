@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import zip_longest
 
 from ..model.fate import Fate
 
 WIDTH = 100
+_GAP = 2
 WORDS = {
     Fate.DELIVERED: "delivered",
     Fate.DROPPED: "timeout (dropped)",
@@ -19,18 +21,28 @@ WORDS = {
 }
 
 
-def columns(rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    """One line a row, columns as wide as their widest cell."""
+def columns(rows: Sequence[Sequence[str]]) -> Iterator[list[str]]:
+    """The lines of each row, in columns as wide as their widest cell; where they would not fit in
+    WIDTH, the widest columns give way and wrap."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    while sum(widths) + _GAP * (len(widths) - 1) > WIDTH:
+        widths[widths.index(max(widths))] -= 1
     for row in rows:
-        yield "  ".join(f"{c:<{w}}" for c, w in zip(row, widths, strict=True)).rstrip()
+        cells = [
+            textwrap.wrap(cell, width, break_on_hyphens=False) if len(cell) > width else [cell]
+            for cell, width in zip(row, widths, strict=True)
+        ]
+        yield [
+            (" " * _GAP).join(f"{c:<{w}}" for c, w in zip(line, widths, strict=True)).rstrip()
+            for line in zip_longest(*cells, fillvalue="")
+        ]
 
 
 def table(rows: Sequence[Sequence[str]], reasons: Sequence[str]) -> list[str]:
     """Columns, and under each row its reason, indented."""
     found = []
-    for line, reason in zip(columns(rows), reasons, strict=True):
-        found += [line, *wrapped(reason)]
+    for lines, reason in zip(columns(rows), reasons, strict=True):
+        found += [*lines, *wrapped(reason)]
     return found
 
 

@@ -4,12 +4,12 @@ keeps its address."""
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from ..model.cluster import Service
 from ..model.fate import Fate
 from .fold import Row, entry_node
-from .layout import WORDS, few, listed
+from .layout import WORDS, few, listed, wrapped
 
 
 def verdict(service: Service, rows: Sequence[Row]) -> str:
@@ -19,7 +19,7 @@ def verdict(service: Service, rows: Sequence[Row]) -> str:
         if row.destination.kind != "healthCheckNodePort":
             doors.setdefault(_door(row), []).append(row)
     if not doors:
-        return f"{service}: {no_door(service)}"
+        return f"{service}: {_no_door(service)}"
     alike: dict[str, list[str]] = {}
     for door, through in doors.items():
         alike.setdefault(_served(service, through), []).append(door)
@@ -28,16 +28,32 @@ def verdict(service: Service, rows: Sequence[Row]) -> str:
     return f"{service}: " + "; ".join(f"{listed(names)}: {says}" for says, names in alike.items())
 
 
-def no_door(service: Service) -> str:
+def summary(of: Mapping[Service, Sequence[Row]]) -> Iterator[str]:
+    """The verdict on all these Services. of: the client's rows, from outside, by Service."""
+    shut = [service for service, rows in of.items() if not rows]
+    if len(of) > 1:
+        losing = sum(any(map(_is_lost, rows)) for rows in of.values())
+        serving = len(of) - len(shut) - losing
+        yield (
+            f"{len(of)} Services: {serving} serve the client through every entry, {losing} lose it"
+            f" somewhere, {len(shut)} have no way in from outside"
+        )
+        yield from wrapped(f"No way in: {listed(map(str, shut))}", "") if shut else ()
+    else:
+        for service, rows in of.items():
+            yield from wrapped(verdict(service, rows), "")
+
+
+def _is_lost(row: Row) -> bool:
+    """Health checks answer 503 for a reason, and are delivered."""
+    return row.outcome.fate is not Fate.DELIVERED
+
+
+def _no_door(service: Service) -> str:
     """Why no row is about this Service."""
     if any(port.node_port for port in service.ports) or service.ingress or service.external_ips:
-        return "the client has no address of a family that this Service can be entered by"
+        return "the client has no address of a family by which this Service can be entered"
     return f"no way in from outside (type {service.type})"
-
-
-def loses(rows: Iterable[Row]) -> bool:
-    """Whether some entry does not serve the client."""
-    return any(row.outcome.fate is not Fate.DELIVERED for row in rows)
 
 
 def _door(row: Row) -> str:
@@ -51,7 +67,7 @@ def _door(row: Row) -> str:
 
 def _served(service: Service, rows: Sequence[Row]) -> str:
     policy = service.external_traffic_policy
-    lost = [row for row in rows if row.outcome.fate is not Fate.DELIVERED]
+    lost = [row for row in rows if _is_lost(row)]
     if not lost:
         return f"{policy} serves through {_every(rows)} and {_client_ip(rows)}"
     told = " or ".join(Counter(WORDS[row.outcome.fate] for row in lost))

@@ -37,6 +37,11 @@ def patched(service: Service, policy: Policy) -> str:
     return f"$ kubectl patch svc {service.name}{_namespace(service)} -p '{patch}'"
 
 
+def held(alive: int, total: int) -> str:
+    """What became of the connections from before the patch."""
+    return f"# of {total} connections opened before the patch {alive} still answer"
+
+
 def probed(trial: Trial, reply: str) -> Iterator[str]:
     """`curl` and the first reply of the row, or what became of it."""
     observed = trial.observed

@@ -112,10 +112,11 @@ def _disagreement(trial: Trial) -> Iterable[str]:
 def _claims(claims: Sequence[Claim]) -> list[str]:
     found = ["What people say, judged by this run:"]
     for claim in claims:
+        condition = f" ({claim.condition})" if claim.condition else ""
         found += textwrap.wrap(
-            f"{claim.verdict:<5}  {claim.says}: {claim.because}",
+            f"{claim.verdict:<7}  {claim.says}{condition}: {claim.because}",
             WIDTH - 2,
             initial_indent="  ",
-            subsequent_indent=" " * 9,
+            subsequent_indent=" " * 11,
         )
     return found
