@@ -25,7 +25,7 @@ lint: setup-dev       ## style, format, types
 	.venv/bin/ruff format --check --quiet
 	.venv/bin/mypy --no-error-summary
 
-bench: setup          ## `secondhop run` as a ratio to the floor
+bench: setup-dev      ## `secondhop run` as a ratio to the floor
 	.venv/bin/python bench/run.py
 
 clean:                ## what setup and the tools made in this checkout

@@ -15,6 +15,7 @@ from .source import alternatives
 _TARGET = re.compile(
     r"(?:\[(?P<six>[^]]*)\]|(?P<four>[^]:[/]*)):(?P<port>[^:/]*)(?:/(?P<proto>.*))?"
 )
+_EXAMPLE = "Write for example 192.168.8.1:30316, or [fd00::1]:53/udp."
 
 
 def read_flow(
@@ -43,20 +44,18 @@ def _destination(cluster: Cluster, text: str) -> tuple[Service | None, Destinati
 def _target(text: str) -> tuple[Address, int, Protocol]:
     found = _TARGET.fullmatch(text)
     if found is None:
-        hint = "an IPv6 address stands in brackets: [fd00::1]:80" if text.count(":") > 1 else ""
-        raise _wrong(
-            f"--to {text} is not ADDR:PORT[/PROTO]", hint or "for example 192.168.8.1:30316"
-        )
+        bare = text.count(":") > 1 and "[" not in text
+        example = "An IPv6 address stands in brackets: [fd00::1]:80." if bare else _EXAMPLE
+        raise UsageError(f"--to {text} is not ADDR:PORT[/PROTO]", example)
     six, four, port, proto = found.groups()
     address = _address(six or four or "", f"--to {text}")
     if not (port.isascii() and port.isdigit() and 1 <= int(port) <= 65535):
-        raise _wrong(
-            f"--to {text}: {port or 'nothing'} is not a port", "a port is between 1 and 65535"
-        )
+        why = f"--to {text}: {port or 'nothing'} is not a port"
+        raise UsageError(why, "A port is a number between 1 and 65535.")
     for protocol in get_args(Protocol):
         if protocol == (proto or "TCP").upper():
             return address, int(port), protocol
-    raise _wrong(f"--to {text}: {proto} is not a protocol", "write tcp, udp or sctp")
+    raise UsageError(f"--to {text}: {proto} is not a protocol", "Write tcp, udp or sctp.")
 
 
 def _entrances(cluster: Cluster, service: Service) -> Iterator[Destination]:
@@ -94,7 +93,7 @@ def _source(cluster: Cluster, text: str, family: Family, namespace: str) -> Sour
         node = _node(cluster, name, f"--from {text}")
         return Source("node", name, _of_family(node.address(family), text, family), name)
     if kind not in ("pod", "pods", "po"):
-        raise _wrong(
+        raise UsageError(
             f"--from {text}: {kind} cannot send", "write client, an IP, pod/NAME or node/NAME"
         )
     pod = _pod(cluster, name, namespace)
@@ -119,7 +118,9 @@ def _pod(cluster: Cluster, name: str, namespace: str) -> Pod:
     mine = {pod.name: pod for pod in cluster.pods if pod.namespace == namespace}
     if name not in mine:
         remedy = alternatives(name, list(mine))
-        raise _wrong(f"--from pod/{name}: there is no such pod in namespace {namespace}", remedy)
+        raise UsageError(
+            f"--from pod/{name}: there is no such pod in namespace {namespace}", remedy
+        )
     return mine[name]
 
 
@@ -128,14 +129,14 @@ def _via(cluster: Cluster, name: str | None, destination: Destination) -> str | 
         return None
     if destination.node is not None:
         why = f"{destination} is an address of node {destination.node}, where it goes by itself"
-        raise _wrong(f"--via {name} does not go with --to {destination}", why)
+        raise UsageError(f"--via {name} does not go with --to {destination}", why)
     return _node(cluster, name, f"--via {name}").name
 
 
 def _node(cluster: Cluster, name: str, where: str) -> Node:
     nodes = {node.name: node for node in cluster.nodes}
     if name not in nodes:
-        raise _wrong(f"{where}: there is no node {name}", alternatives(name, list(nodes)))
+        raise UsageError(f"{where}: there is no node {name}", alternatives(name, list(nodes)))
     return nodes[name]
 
 
@@ -143,18 +144,12 @@ def _address(text: str, where: str) -> Address:
     try:
         return ip_address(text)
     except ValueError:
-        raise _wrong(
-            f"{where}: {text or 'nothing'} is not an IP address", "names are not looked up"
-        )
+        why = f"{where}: {text or 'nothing'} is not an IP address"
+        raise UsageError(why, "Names are not looked up: write the address.") from None
 
 
 def _of_family(ip: Address | None, who: str, family: Family) -> Address:
     if ip is None:
-        raise _wrong(
-            f"{who} has no IPv{family} address", "name a sender that has one, or its address"
-        )
+        why = f"--from {who}: it has no IPv{family} address, which --to asks for"
+        raise UsageError(why, "Name a sender that has one, or any address of that family.")
     return ip
-
-
-def _wrong(message: str, remedy: str) -> UsageError:
-    return UsageError(message, remedy[:1].upper() + remedy[1:])

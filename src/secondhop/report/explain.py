@@ -22,20 +22,23 @@ _KINDS = {
     "healthCheckNodePort": "health check node port",
 }
 _LEGEND = {
-    "timeout (dropped)": "silence, the client times out",
-    "refused (rejected)": "ICMP port-unreachable, the client sees connection refused",
-    "refused (RST)": "the node's own reset or port-unreachable: no rule matched",
-    "unreachable": "an ICMP unreachable from the network",
-    "TTL exceeded": "the packet circles until its TTL ends",
-    "mixed": "some pods' answers find no way back",
-    "any pod": "a pod of each node that is nobody's endpoint",
+    "dropped": "silence, the client times out",
+    "rejected": "ICMP port-unreachable, the client sees connection refused",
+    "closed": "the node's own reset: no rule matched",
+    "unroutable": "an ICMP unreachable from the network",
+    "loop": "the packet circles until its TTL ends",
+    "mixed": "the answers of some pods find no way back",
+    "everyone": "the client, a pod of each node and each node itself",
+    "everyone else": "all these but that node and its pods",
+    "any pod": "a pod of each node; like all pods that send here, nobody's endpoint",
     "that node": "the one that TO names",
     "pod there": "a pod of the node that TO names",
     "its own": "the sender's own node",
     "the sender": "the sender's own address",
-    "cni0": "address of the pods' bridge on the node that masquerades",
-    "flannel": "address of the VXLAN device of the node that masquerades",
-    "its NIC": "address of the node that masquerades",
+    "cni0": "the pods' bridge of the node that masquerades",
+    "flannel.1": "the VXLAN device of the node that masquerades",
+    "flannel-v6.1": "the same for IPv6",
+    "its NIC": "the address of the node that masquerades",
 }
 
 
@@ -63,13 +66,13 @@ def everything(cluster: Cluster, services: Sequence[Service], rows: Iterable[Row
         if all_rows:
             yield from () if len(of) == 1 else ("", str(service))
             cells = list(_compact(folder, all_rows))
-            used.update(cell for row in cells for cell in row)
+            used.update(part for row in cells for cell in row for part in cell.split(", "))
             yield ""
             for lines in columns([_HEAD, *cells]):
                 yield from lines
     yield ""
     for word, meaning in _LEGEND.items():
-        if any(word in cell for cell in used):
+        if word in used:
             yield from wrapped(f"{word}: {meaning}", "")
 
 
@@ -149,11 +152,12 @@ def _compact(folder: Folder, rows: Sequence[Row]) -> Iterator[tuple[str, ...]]:
 def _landing(words: Words, alike: Sequence[Row]) -> tuple[str, ...]:
     """Names and addresses where there is one flow or they are equal, else what they are of."""
     first = alike[0]
+    fate = words.answer if first.outcome.http else str(first.outcome.fate)
     one_sender = len(first.sources) == 1
     literal = len(alike) == 1 and (one_sender or entry_node(first) is not None)
     own = "the sender" in words.sees and not one_sender
     return (
-        words.answer,
+        fate,
         lands(first.outcome) if literal else words.lands,
         sees(first.outcome) if literal and not own else words.sees,
         words.hops,

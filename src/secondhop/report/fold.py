@@ -12,6 +12,11 @@ from ..model.fate import Outcome
 from ..model.flow import Destination, Source
 from .layout import WORDS, few, listed
 
+_TOGETHER = {
+    "client, any pod, any node": "everyone",
+    "client, pods elsewhere, other nodes": "everyone else",
+}
+
 
 class Row(Protocol):
     """Flows that share a fate: each source by each via; outcome is the first source's."""
@@ -76,7 +81,7 @@ class Folder:
             if len(names) == self._size > 1:
                 parts.append(f"any {kind}")
             elif names:
-                parts.append(f"{kind} {'' if kind == 'node' else 'of '}{few(names, 'nodes')}")
+                parts.append(_some(kind, names))
         return ", ".join(parts)
 
     def _words(self, row: Row) -> Words:
@@ -112,18 +117,27 @@ class Folder:
             elif entry not in names and len(names) == self._size - 1:
                 parts.append(others)
             else:
-                parts.append(f"{kind} of {few(names, 'nodes')}")
-        return ", ".join(parts)
+                parts.append(_some(kind, names))
+        told = ", ".join(parts)
+        return _TOGETHER.get(told, told)
 
     def _sees(self, row: Row) -> str:
         """The source addresses by what they are of."""
         if row.outcome.client_ip == "kept":
             return "the sender"
         own = row.sources[0].ip
-        return listed(
+        names = {
             "the sender" if b.source_ip == own else self._devices.get(b.source_ip, str(b.source_ip))
             for b in row.outcome.backends
-        )
+        }
+        return listed(sorted(names))
+
+
+def _some(kind: str, nodes: Sequence[str]) -> str:
+    """Some of the pods or nodes that send: `pod of gz1`, `97 nodes`."""
+    if kind == "pod":
+        return f"pod of {few(nodes, 'nodes')}"
+    return few((f"node {name}" for name in nodes), "nodes")
 
 
 def _devices(cluster: Cluster) -> Iterable[tuple[Address, str]]:
@@ -148,7 +162,7 @@ def entry(alike: Sequence[Row]) -> str:
     check = " (health check)" if to.kind == "healthCheckNodePort" else ""
     through = few((str(node) for node in nodes), "nodes")
     if to.node is not None and len(alike) > 1:
-        return f"{through}, port {port}{check}"
+        return f"port {port} of {through}{check}"
     address = f"[{to.address}]" if to.address.version == 6 else to.address
     if to.node is not None:
         return f"{through} {address}:{port}{check}"

@@ -11,6 +11,8 @@ from ..model.fate import Fate
 from .fold import Row, entry_node
 from .layout import WORDS, few, listed, wrapped
 
+_NAMED = 5
+
 
 def verdict(service: Service, rows: Sequence[Row]) -> str:
     """One sentence. rows: the client's, of this Service."""
@@ -30,18 +32,24 @@ def verdict(service: Service, rows: Sequence[Row]) -> str:
 
 def summary(of: Mapping[Service, Sequence[Row]]) -> Iterator[str]:
     """The verdict on all these Services. of: the client's rows, from outside, by Service."""
-    shut = [service for service, rows in of.items() if not rows]
-    if len(of) > 1:
-        losing = sum(any(map(_is_lost, rows)) for rows in of.values())
-        serving = len(of) - len(shut) - losing
-        yield (
-            f"{len(of)} Services: {serving} serve the client through every entry, {losing} lose it"
-            f" somewhere, {len(shut)} have no way in from outside"
-        )
-        yield from wrapped(f"No way in: {listed(map(str, shut))}", "") if shut else ()
-    else:
+    if len(of) == 1:
         for service, rows in of.items():
             yield from wrapped(verdict(service, rows), "")
+        return
+    losing = [service for service, rows in of.items() if any(map(_is_lost, rows))]
+    shut = [service for service, rows in of.items() if not rows]
+    served = [service for service in of if service not in losing and service not in shut]
+    parts = (
+        _part(losing, "not served through some entry"),
+        _part(served, "served through every entry"),
+        _part(shut, "without a way in from outside"),
+    )
+    yield from wrapped(f"{len(of)} Services: {', '.join(filter(None, parts))}", "")
+
+
+def _part(services: Sequence[Service], what: str) -> str:
+    names = f" ({listed(map(str, services))})" if len(services) <= _NAMED else ""
+    return f"{len(services)} {what}{names}" if services else ""
 
 
 def _is_lost(row: Row) -> bool:

@@ -26,7 +26,7 @@ def experiment(
                 trial.policy,
                 f"{trial.flow.destination.node} {trial.flow.destination}",
                 _answer(observed),
-                listed(seen.source_ip for seen in observed.seen),
+                listed(sorted({seen.source_ip for seen in observed.seen})),
                 listed(map(str, sorted(observed.hops))),
                 "yes" if trial.agree else "NO",
             )
