@@ -143,7 +143,7 @@ def _flow(cluster: Cluster, chosen: Service | None, typed: _Typed) -> _Answer:
     if brought and flow.via is None and outcome.fate == "unroutable":
         raise UsageError(
             f"{flow.destination} belongs to no node, so the network must bring it to one",
-            f"Say to which: --via {cluster.nodes[0].name}, for example.",
+            f"Say to which with --via: {', '.join(node.name for node in cluster.nodes)}.",
         )
     return _Answer(iter([(service, flow, outcome)]), explain.flow(service, flow, outcome))
 

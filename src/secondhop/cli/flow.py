@@ -15,6 +15,7 @@ from .source import alternatives
 _TARGET = re.compile(
     r"(?:\[(?P<six>[^]]*)\]|(?P<four>[^]:[/]*)):(?P<port>[^:/]*)(?:/(?P<proto>.*))?"
 )
+_SENDERS = "Write client, an IP, pod/NAME or node/NAME."
 _EXAMPLE = "Write for example 192.168.8.1:30316, or [fd00::1]:53/udp."
 
 
@@ -93,9 +94,7 @@ def _source(cluster: Cluster, text: str, family: Family, namespace: str) -> Sour
         node = _node(cluster, name, f"--from {text}")
         return Source("node", name, _of_family(node.address(family), text, family), name)
     if kind not in ("pod", "pods", "po"):
-        raise UsageError(
-            f"--from {text}: {kind} cannot send", "write client, an IP, pod/NAME or node/NAME"
-        )
+        raise UsageError(f"--from {text}: a {kind} cannot send", _SENDERS)
     pod = _pod(cluster, name, namespace)
     ip = next((ip for ip in pod.addresses if ip.version == family), None)
     return Source("pod", name, _of_family(ip, text, family), pod.node)
@@ -128,7 +127,7 @@ def _via(cluster: Cluster, name: str | None, destination: Destination) -> str | 
     if name is None:
         return None
     if destination.node is not None:
-        why = f"{destination} is an address of node {destination.node}, where it goes by itself"
+        why = f"{destination} is on node {destination.node}, where it goes anyway: leave --via out."
         raise UsageError(f"--via {name} does not go with --to {destination}", why)
     return _node(cluster, name, f"--via {name}").name
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ..model.cluster import ProxyMode, Service
 
 _F = TypeVar("_F", bound=Callable[..., Any])
+_NAMED = 10
 
 
 def input_options(function: _F) -> _F:
@@ -63,10 +64,10 @@ def choose(world: World, wanted: str | None, namespace: str) -> Service:
     for service in services:
         if (service.namespace, service.name) == (namespace, name):
             return service
-    known = ", ".join(map(str, services)) or "none"
+    known = alternatives(f"{namespace}/{name}", [str(service) for service in services])
     raise UsageError(
-        f"there is no Service {namespace}/{name} in the input (known: {known})",
-        "Check the name, and the namespace given with -n.",
+        f"there is no Service {namespace}/{name} in the input",
+        f"{known} Check the name, and the namespace given with -n.",
     )
 
 
@@ -83,7 +84,8 @@ def alternatives(wrong: str, known: Sequence[str]) -> str:
     """What may have been meant instead: a remedy for a name that is not there."""
     from difflib import get_close_matches
 
-    if close := get_close_matches(wrong, known, n=1):
+    close = [name for name in known if wrong and wrong in name]
+    if close := close or get_close_matches(wrong, known, n=1):
         return f"Did you mean {close[0]}?"
-    more = f" and {len(known) - 10} more" if len(known) > 10 else ""
-    return f"There is {', '.join(known[:10])}{more}." if known else "There is none."
+    more = f" and {len(known) - _NAMED} more" if len(known) > _NAMED else ""
+    return f"There is {', '.join(known[:_NAMED])}{more}." if known else "There is none."

@@ -29,7 +29,7 @@ _LEGEND = {
     "loop": "the packet circles until its TTL ends",
     "mixed": "the answers of some pods find no way back",
     "everyone": "the client, a pod of each node and each node itself",
-    "everyone else": "all these but that node and its pods",
+    "everyone else": "all senders but that node and its pods",
     "any pod": "a pod of each node; like all pods that send here, nobody's endpoint",
     "that node": "the one that TO names",
     "pod there": "a pod of the node that TO names",

@@ -173,7 +173,7 @@ def entry(alike: Sequence[Row]) -> str:
 def answer(outcome: Outcome) -> str:
     """What the sender gets."""
     if outcome.http is not None:
-        return f"HTTP {outcome.http.status}, {outcome.http.local_endpoints} local"
+        return f"{outcome.http.status}, {outcome.http.local_endpoints} local"
     return WORDS[outcome.fate]
 
 
