@@ -84,7 +84,7 @@ def alternatives(wrong: str, known: Sequence[str]) -> str:
     """What may have been meant instead: a remedy for a name that is not there."""
     from difflib import get_close_matches
 
-    close = [name for name in known if wrong and wrong in name]
+    close = [name for name in known if wrong and name.startswith(wrong)]
     if close := close or get_close_matches(wrong, known, n=1):
         return f"Did you mean {close[0]}?"
     more = f" and {len(known) - _NAMED} more" if len(known) > _NAMED else ""

@@ -192,7 +192,7 @@ def lands(outcome: Outcome, called: str = "", home: str | None = None) -> str:
 
 def sees(outcome: Outcome) -> str:
     """The source addresses that pods see."""
-    return few((str(backend.source_ip) for backend in outcome.backends), "addresses")
+    return few((str(backend.source_ip) for backend in outcome.backends), "addresses") or "-"
 
 
 def hops(outcome: Outcome) -> str:

@@ -87,7 +87,7 @@ def _served(service: Service, rows: Sequence[Row]) -> str:
 
 
 def _every(rows: Sequence[Row]) -> str:
-    return "every node" if len(rows) > 1 else f"the only node, {entry_node(rows[0])}"
+    return "every node" if len(rows) > 1 else f"the only node ({entry_node(rows[0])})"
 
 
 def _client_ip(rows: Sequence[Row]) -> str:
