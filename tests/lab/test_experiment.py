@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
+from conftest import Unprivileged
 from support import deployment, enter, lab, pod, random_world, reference, service, world
 
 from secondhop.experiment.plan import flows
@@ -190,8 +191,8 @@ def test_a_trial_disagrees_over_an_unpredicted_pair_and_a_missing_backend() -> N
     assert not replace(trial, observed=none).agree
 
 
-def test_the_command_line_says_so(unprivileged: object) -> None:
-    done = unprivileged.run("run", "-o", "json")  # type: ignore[attr-defined]
+def test_the_command_line_says_so(unprivileged: Unprivileged) -> None:
+    done = unprivileged.run("run", "-o", "json")
     assert done.returncode == 0, done.stderr
     answer = json.loads(done.stdout)
     assert answer["agree"] is True
@@ -199,6 +200,7 @@ def test_the_command_line_says_so(unprivileged: object) -> None:
     assert [c["id"] for c in answer["claims"] if c["verdict"] == "false"] == [
         "source-is-node-ip",
         "local-loses-client-ip",
+        "change-cuts-connections",
     ]
 
 
@@ -216,3 +218,26 @@ def test_a_curl_of_the_host_sees_nothing_of_the_lab() -> None:
         running.start(reference()[0].cluster)
         assert host() == before
     assert sys.version_info >= (3, 11)
+
+
+@pytest.mark.parametrize(
+    "container",
+    [
+        {"args": ["--port", "8080"]},
+        {"command": ["/whoami", "-port=8080"]},
+        {"env": [{"name": "WHOAMI_PORT_NUMBER", "value": "8080"}]},
+    ],
+)
+def test_whoami_listens_where_it_is_told(container: dict[str, object]) -> None:
+    ports = [{"port": 80, "targetPort": 8080, "nodePort": 30080}]
+    made = trials(world(deployment(**container), service(ports=ports)))
+    assert [t.observed.fate for t in made].count(Fate.DELIVERED) == 3
+    assert not disagreements(made)
+
+
+def test_a_service_that_targets_a_port_where_whoami_does_not_listen() -> None:
+    """The pod's own refusal: no rule of the cluster predicts it, so it must show."""
+    ports = [{"port": 80, "targetPort": 8080, "nodePort": 30080}]
+    made = trials(world(deployment(), service(ports=ports)))
+    assert [str(t.observed.fate) for t in made] == ["closed", "closed", "closed", "dropped"]
+    assert len(disagreements(made)) == 3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -39,7 +40,7 @@ def load(files: Sequence[str], namespace: str, proxy_mode: ProxyMode | None = No
     """
     from ..manifests import build, read_files, reference_documents
 
-    documents = read_files(files) if files else reference_documents()
+    documents = read_files(files, sys.stdin) if files else reference_documents()
     return build(documents, namespace=namespace, proxy_mode=proxy_mode)
 
 

@@ -210,7 +210,10 @@ def _answered(sock: socket.socket, error: OSError, claim: Refusal | None) -> Att
     icmp = _icmp_error(sock)
     if icmp is None:
         if isinstance(error, ConnectionRefusedError):
-            return Attempt(Fate.CLOSED, "RST: no rule matched and nobody listens there")
+            return Attempt(
+                Fate.CLOSED,
+                "RST: nobody listens there, neither the node nor the pod that a rule chose",
+            )
         return Attempt(Fate.UNROUTABLE, f"the client's own kernel: {error.strerror}")
     kind, code, sender = icmp
     said = f"ICMP {kind}/{code} from {sender}{rule}"

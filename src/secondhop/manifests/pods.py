@@ -209,7 +209,7 @@ def _container(resource: Resource, path: Path, container: Mapping[str, Any]) -> 
     return Container(
         name=container["name"],
         image=container.get("image") or "",
-        args=tuple(container.get("args") or ()),
+        args=(*(container.get("command") or ())[1:], *(container.get("args") or ())),
         env=tuple(
             (entry["name"], entry.get("value") or "")
             for entry in container.get("env") or []

@@ -169,7 +169,7 @@ class Probe:
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """What runs in a pod. args are the image's arguments, env its literal variables."""
+    """What runs in a pod. args are the program's arguments, env its literal variables."""
 
     name: str
     image: str

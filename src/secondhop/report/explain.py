@@ -30,9 +30,10 @@ _LEGEND = {
     "mixed": "the answers of some pods find no way back",
     "everyone": "the client, a pod of each node and each node itself",
     "everyone else": "all senders but that node and its pods",
-    "any pod": "a pod of each node; like all pods that send here, nobody's endpoint",
+    "pod": "of a node, nobody's endpoint",
+    "any pod": "such a pod of each node",
     "that node": "the one that TO names",
-    "pod there": "a pod of the node that TO names",
+    "pod there": "such a pod of the node that TO names",
     "its own": "the sender's own node",
     "the sender": "the sender's own address",
     "cni0": "the pods' bridge of the node that masquerades",
@@ -61,19 +62,16 @@ def everything(cluster: Cluster, services: Sequence[Service], rows: Iterable[Row
     of = _by_service(services, rows)
     outside = {service: [r for r in rows if from_outside(r)] for service, rows in of.items()}
     yield from summary(outside)
-    used = set[str]()
+    told: list[tuple[str, ...]] = []
     for service, all_rows in of.items():
         if all_rows:
             yield from () if len(of) == 1 else ("", str(service))
             cells = list(_compact(folder, all_rows))
-            used.update(part for row in cells for cell in row for part in cell.split(", "))
+            told += cells
             yield ""
             for lines in columns([_HEAD, *cells]):
                 yield from lines
-    yield ""
-    for word, meaning in _LEGEND.items():
-        if word in used:
-            yield from wrapped(f"{word}: {meaning}", "")
+    yield from ("", *_legend(told))
 
 
 def flow(service: Service | None, asked: Flow, outcome: Outcome) -> Iterator[str]:
@@ -147,6 +145,15 @@ def _compact(folder: Folder, rows: Sequence[Row]) -> Iterator[tuple[str, ...]]:
         to = entry(alike)
         yield ("" if to == before else to, folder.senders(alike), *_landing(words, alike))
         before = to
+
+
+def _legend(rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    """The meaning of every word that these cells use, alone or as in `pod of gz1`."""
+    parts = {part for row in rows for cell in row for part in cell.split(", ")}
+    used = parts | {part.partition(" of ")[0] for part in parts}
+    for word, meaning in _LEGEND.items():
+        if word in used:
+            yield from wrapped(f"{word}: {meaning}", "")
 
 
 def _landing(words: Words, alike: Sequence[Row]) -> tuple[str, ...]:

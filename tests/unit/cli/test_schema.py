@@ -12,7 +12,7 @@ from jsonschema import Draft202012Validator
 
 from secondhop.report.schema import KINDS, schema
 
-Secondhop = Callable[..., Any]
+from .conftest import Secondhop
 
 OUTPUTS = {
     "run": ["run", "-o", "json"],
