@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from conftest import Unprivileged
@@ -228,7 +229,7 @@ def test_a_curl_of_the_host_sees_nothing_of_the_lab() -> None:
         {"env": [{"name": "WHOAMI_PORT_NUMBER", "value": "8080"}]},
     ],
 )
-def test_whoami_listens_where_it_is_told(container: dict[str, object]) -> None:
+def test_whoami_listens_where_it_is_told(container: dict[str, Any]) -> None:
     ports = [{"port": 80, "targetPort": 8080, "nodePort": 30080}]
     made = trials(world(deployment(**container), service(ports=ports)))
     assert [t.observed.fate for t in made].count(Fate.DELIVERED) == 3

@@ -20,8 +20,19 @@ _VERBS: Mapping[str, str] = {
 }
 
 
+_SIGPIPE = 128 + 13
+
+
 class _Verbs(click.Group):
     """Lists the verbs without importing them."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Ends quietly when the reader of stdout has gone: to click `| head` is a failure."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(_SIGPIPE)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(_VERBS)
@@ -63,6 +74,3 @@ def main() -> None:
     except (KeyboardInterrupt, click.Abort):
         click.echo("secondhop: interrupted; nothing is left behind", err=True)
         sys.exit(130)
-    except BrokenPipeError:  # the reader of stdout has gone: `| head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(141)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 import click
 
 from ..errors import UsageError
-from .source import choose, input_options, load
+from .source import choose, input_options, load, services_of
 
 if TYPE_CHECKING:
     from ..manifests import World
@@ -24,6 +24,9 @@ _Cells: TypeAlias = "Iterator[tuple[Service | None, Flow, Outcome]]"
 @click.command()
 @click.argument("service", required=False, metavar="[svc/NAME]")
 @input_options
+@click.option(
+    "-l", "--selector", "labels", help="Only Services with these labels, as kubectl takes them."
+)
 @click.option(
     "--from",
     "sender",
@@ -46,7 +49,8 @@ _Cells: TypeAlias = "Iterator[tuple[Service | None, Flow, Outcome]]"
 def command(
     service: str | None,
     files: tuple[str, ...],
-    namespace: str,
+    namespace: str | None,
+    labels: str | None,
     sender: str | None,
     target: str | None,
     via: str | None,
@@ -62,11 +66,16 @@ def command(
     _refuse_mixtures(sender, target, via, everything)
     world = load(files, namespace, proxy_mode)
     chosen = None if service is None else choose(world, service, namespace)
-    services = world.cluster.services if chosen is None else (chosen,)
+    services = _services(world, namespace, labels) if chosen is None else (chosen,)
     if target is not None:
-        answer = _flow(world.cluster, chosen, _Typed(sender or "client", target, via, namespace))
+        typed = _Typed(sender or "client", target, via, namespace or "default")
+        answer = _flow(world.cluster, chosen, typed)
     elif not services:
-        raise UsageError("the input has no Service", "Add one to the files given with -f.")
+        wanted = f" with labels {labels}" if labels else ""
+        where = f" in namespace {namespace}" if namespace else ""
+        raise UsageError(
+            f"the input has no Service{where}{wanted}", "Add one to the files given with -f."
+        )
     else:
         answer = (_table if everything else _overview)(world.cluster, services)
     sys.stdout.writelines(_json(answer) if output == "json" else _text(answer, world))
@@ -81,6 +90,17 @@ def _refuse_mixtures(
             raise UsageError(f"{name} needs --to", f"Add --to ADDR:PORT, or leave {name} out.")
     if target is not None and everything:
         raise UsageError("--to is one flow, --all is every flow", "Leave one of the two out.")
+
+
+def _services(world: World, namespace: str | None, labels: str | None) -> tuple[Service, ...]:
+    """The Services that -n and -l leave."""
+    services = services_of(world, namespace)
+    if labels is None:
+        return services
+    from .selector import selector
+
+    matches = selector(labels)
+    return tuple(service for service in services if matches(service.labels))
 
 
 class _Answer(NamedTuple):

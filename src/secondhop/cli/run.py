@@ -38,7 +38,7 @@ _QUIET_SECONDS = 1.0
 def command(
     service: str | None,
     files: tuple[str, ...],
-    namespace: str,
+    namespace: str | None,
     verbose: bool,
     output: str,
     wait_timeouts: bool,

@@ -16,12 +16,13 @@ if TYPE_CHECKING:
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 _NAMED = 10
+_DEFAULT = "default"
 
 
 def input_options(function: _F) -> _F:
     """`-f` and `-n`, as kubectl has them."""
     function = click.option(
-        "-n", "--namespace", default="default", help="Namespace of objects that name none."
+        "-n", "--namespace", help="Only Services of this namespace; also that of objects without."
     )(function)
     return click.option(
         "-f",
@@ -33,7 +34,7 @@ def input_options(function: _F) -> _F:
     )(function)
 
 
-def load(files: Sequence[str], namespace: str, proxy_mode: ProxyMode | None = None) -> World:
+def load(files: Sequence[str], namespace: str | None, proxy_mode: ProxyMode | None = None) -> World:
     """The objects of these files, or the reference experiment. Raises ManifestError.
 
     proxy_mode: in place of what a Lab document says.
@@ -41,16 +42,22 @@ def load(files: Sequence[str], namespace: str, proxy_mode: ProxyMode | None = No
     from ..manifests import build, read_files, reference_documents
 
     documents = read_files(files, sys.stdin) if files else reference_documents()
-    return build(documents, namespace=namespace, proxy_mode=proxy_mode)
+    return build(documents, namespace=namespace or _DEFAULT, proxy_mode=proxy_mode)
 
 
-def choose(world: World, wanted: str | None, namespace: str) -> Service:
+def services_of(world: World, namespace: str | None) -> tuple[Service, ...]:
+    """The Services of one namespace, or all."""
+    services = world.cluster.services
+    return tuple(s for s in services if namespace in (None, s.namespace))
+
+
+def choose(world: World, wanted: str | None, namespace: str | None) -> Service:
     """The Service that `svc/NAME` names, or the only one that outside traffic can enter.
 
     Raises UsageError naming the candidates.
     """
-    services = world.cluster.services
     if wanted is None:
+        services = services_of(world, namespace)
         open_ones = [s for s in services if any(p.node_port for p in s.ports)] or services
         if len(open_ones) == 1:
             return open_ones[0]
@@ -61,7 +68,7 @@ def choose(world: World, wanted: str | None, namespace: str) -> Service:
             if open_ones
             else "Add a Service to the files given with -f.",
         )
-    name = _name(wanted)
+    services, namespace, name = world.cluster.services, namespace or _DEFAULT, _name(wanted)
     for service in services:
         if (service.namespace, service.name) == (namespace, name):
             return service

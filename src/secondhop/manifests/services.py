@@ -83,6 +83,7 @@ def read_service(resource: Resource) -> Declared | None:
         affinity_timeout=_affinity(spec),
         health_check_node_port=spec.get("healthCheckNodePort") or 0,
         proxy_name=resource.labels.get(PROXY_NAME),
+        labels=resource.labels,
     )
     return Declared(
         resource=resource,

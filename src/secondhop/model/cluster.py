@@ -113,6 +113,7 @@ class Service:
     affinity_timeout: int | None = None
     health_check_node_port: int = 0
     proxy_name: str | None = None
+    labels: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     def __str__(self) -> str:
         return f"{self.namespace}/{self.name}"
