@@ -106,6 +106,26 @@ def test_a_command_of_the_lab_does_not_outlive_it() -> None:
     assert inside.wait(GONE_SECONDS) != 0
 
 
+CODE = """
+import ctypes, os, subprocess, sys, time
+ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER: orphans come to us
+subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+time.sleep(0.2)
+try:
+    print(os.waitpid(-1, os.WNOHANG))
+except ChildProcessError:
+    print("none")
+"""
+
+
+@pytest.mark.parametrize("arguments", [[], ["-f", "/nothing"]], ids=["good", "bad input"])
+def test_no_zombie_is_left_to_the_first_process(arguments: list[str]) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", CODE, *RUN, *arguments], capture_output=True, text=True, timeout=30
+    )
+    assert done.stdout == "none\n", done.stderr
+
+
 def test_the_lab_has_a_user_of_its_own() -> None:
     uids = sandboxed(lambda: (os.getuid(), os.getpid(), Path("/proc/self/uid_map").read_text()))
     assert uids[:2] == (0, 1)

@@ -21,6 +21,7 @@ _VERBS: Mapping[str, str] = {
 
 
 _SIGPIPE = 128 + 13
+_UNABLE = 3
 
 
 class _Verbs(click.Group):
@@ -71,6 +72,10 @@ def main() -> None:
     except SecondhopError as error:
         click.echo(f"secondhop: {error}", err=True)
         sys.exit(error.exit_code)
+    except OSError as error:
+        click.echo(f"secondhop: cannot write the answer: {error.strerror}", err=True)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(_UNABLE)
     except (KeyboardInterrupt, click.Abort):
         click.echo("secondhop: interrupted; nothing is left behind", err=True)
         sys.exit(130)

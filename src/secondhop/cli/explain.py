@@ -175,10 +175,10 @@ def _json(answer: _Answer) -> Iterator[str]:
 
 
 def _text(answer: _Answer, world: World) -> Iterator[str]:
-    from ..report import explain
+    from ..report.layout import basis
 
     for line in answer.lines:
         yield f"{line}\n"
     yield "\n"
-    for line in explain.basis(world.cluster, world.notes, world.skipped):
+    for line in basis("Predicted, not tried", world.cluster, world.notes, world.skipped):
         yield f"{line}\n"

@@ -53,7 +53,7 @@ def command(
     with Lab() as lab:  # first of all: it gets ready while the input is read
         world = load(files, namespace)
         chosen = choose(world, service, namespace)
-        show = _Shown(files, chosen, verbose=verbose and output == "text")
+        show = _Shown(world.sources, chosen, verbose=verbose and output == "text")
         try:
             _run(lab, world, chosen, show, wait_timeouts=wait_timeouts)
         except (EnvironmentUnable, LabError) as error:
@@ -61,7 +61,7 @@ def command(
             raise _diagnosed(error) from error
     if verbose and output == "text":
         click.echo()
-    _report(output, chosen, show)
+    _report(output, world, chosen, show)
     if not all(trial.agree for trial in show.trials):
         sys.exit(_DISAGREE)
 
@@ -77,13 +77,14 @@ class _Shown:
     """Collects the rows, shows the steps (`-v`), and tells on stderr that a long run goes on."""
 
     def __init__(self, files: Sequence[str], service: Service, *, verbose: bool) -> None:
-        self._files = files or ("traffic-test.yaml",)
+        self._files = files
         self._service = service
         self._verbose = verbose
         self._started = time.monotonic()
         self.trials: list[Trial] = []
         self.cluster: Cluster | None = None
         self.held = (0, 0)
+        self._told = 0.0
 
     @property
     def elapsed(self) -> float:
@@ -111,24 +112,31 @@ class _Shown:
             click.echo("\n".join(lines))
 
     def _progress(self, trial: Trial) -> None:
-        if self.elapsed > _QUIET_SECONDS:
-            entry = trial.flow.destination
-            click.echo(f"{trial.policy} through {entry.node} ({entry}): tried", err=True)
+        """A line for each second that the answer takes longer than the first."""
+        if self.elapsed > self._told + _QUIET_SECONDS:
+            self._told = self.elapsed
+            click.echo(f"{len(self.trials)} rows tried, the last under {trial.policy}", err=True)
 
 
-def _report(output: str, service: Service, shown: _Shown) -> None:
+def _report(output: str, world: World, service: Service, shown: _Shown) -> None:
     from ..experiment.claims import judge
+    from ..experiment.plan import limits
 
     assert shown.cluster is not None
     claims = judge(shown.cluster, service, shown.trials, shown.held)
+    notes = [*world.notes, *limits(world.cluster, service)]
     if output == "json":
         from ..report import json as report
 
-        click.echo(report.experiment(service, shown.trials, claims, shown.elapsed))
-    else:
-        from ..report import text
+        click.echo(report.experiment(service, shown.trials, claims, shown.elapsed, notes))
+        return
+    from ..report import layout, text
 
-        click.echo(text.experiment(service, shown.trials, claims, shown.elapsed))
+    for line in text.experiment(service, shown.trials, claims, shown.elapsed):
+        click.echo(line)
+    click.echo()
+    for line in layout.basis("Tried on a lab", world.cluster, notes, world.skipped):
+        click.echo(line)
 
 
 def _predict_only(world: World, service: Service, output: str) -> None:
@@ -141,9 +149,14 @@ def _predict_only(world: World, service: Service, output: str) -> None:
 
         click.echo(report.predictions(service, rows))
     else:
-        from ..report import text
+        from ..report import layout, text
 
-        click.echo(text.predictions(service, rows))
+        for line in text.predictions(service, rows):
+            click.echo(line)
+        click.echo()
+        how = "Predicted, not tried"
+        for line in layout.basis(how, world.cluster, world.notes, world.skipped):
+            click.echo(line)
 
 
 def _diagnosed(error: EnvironmentUnable | LabError) -> EnvironmentUnable:

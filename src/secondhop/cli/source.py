@@ -64,7 +64,7 @@ def choose(world: World, wanted: str | None, namespace: str | None) -> Service:
         raise UsageError(
             f"the input has {len(open_ones)} Services to choose from"
             + (": " + ", ".join(map(str, open_ones)) if open_ones else ""),
-            "Name one, for example svc/NAME (with -n NAMESPACE)."
+            f"Name one: svc/{open_ones[0].name} -n {open_ones[0].namespace}"
             if open_ones
             else "Add a Service to the files given with -f.",
         )
@@ -80,6 +80,8 @@ def choose(world: World, wanted: str | None, namespace: str | None) -> Service:
 
 
 def _name(wanted: str) -> str:
+    if wanted.endswith((".yaml", ".yml", ".json")):
+        raise UsageError(f"{wanted} is a file, not a Service", f"Did you mean -f {wanted}?")
     kind, slash, name = wanted.partition("/")
     if not slash:
         return wanted

@@ -8,7 +8,6 @@ traffic lands does not depend on what answers.
 from __future__ import annotations
 
 import asyncio
-import re
 import socket
 from collections.abc import Iterable
 from ipaddress import IPv4Address
@@ -16,13 +15,13 @@ from ipaddress import IPv4Address
 from ..errors import LabError
 from ..model.cluster import Cluster, Pod, Probe
 from .capture import Arrivals, keep_syn, saved_ttl
+from .images import is_whoami
 from .rtnetlink import Netlink
 from .whoami import Settings, Whoami, settings
 from .wiring import Wiring
 
 _BACKLOG = 1024
 _MANY = 65536
-_WHOAMI = re.compile(r"(.*/)?whoami(:[^/]*)?(@.*)?")
 
 
 class Kubelet:
@@ -126,22 +125,23 @@ def _node_of(cluster: Cluster, address: object) -> str | None:
 
 def _listeners(cluster: Cluster, pod: Pod) -> list[Settings]:
     """What listens in the pod: its whoami containers as they are configured; without any, a
-    stand-in on every port that its containers or its endpoints name."""
+    stand-in on every port that its containers, their probes or its endpoints name."""
     own = [
         settings(pod.name, container.args, container.env)
         for container in pod.containers
-        if _WHOAMI.fullmatch(container.image)
+        if is_whoami(container.image)
     ]
     if own:
         return own
     named = {p.port for c in pod.containers for p in c.ports if p.protocol == "TCP"}
+    probed = {c.readiness.port for c in pod.containers if c.readiness}
     behind = {
         endpoint.port
         for name, endpoints in cluster.endpoints.items()
         for endpoint in endpoints
         if name.protocol == "TCP" and endpoint.address in pod.addresses
     }
-    return [Settings(hostname=pod.name, port=port) for port in sorted(named | behind)]
+    return [Settings(hostname=pod.name, port=port) for port in sorted(named | probed | behind)]
 
 
 async def _passes(node: Netlink, address: IPv4Address, probe: Probe) -> bool:

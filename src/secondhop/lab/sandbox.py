@@ -11,6 +11,7 @@ Root takes the same road as everybody else.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import gc
 import os
@@ -51,6 +52,8 @@ class Sandbox:
     def __init__(self, main: Callable[[socket.socket], None]) -> None:
         self.channel, theirs = socket.socketpair()
         caller = os.getpid()
+        self._supervisor: int | None = None
+        self._asked = False
         self._guard = os.fork()
         if self._guard == 0:
             self.channel.close()
@@ -62,18 +65,33 @@ class Sandbox:
 
         Raises EnvironmentUnable where the kernel refuses the namespaces.
         """
-        answer, number = _HELLO.unpack(self.channel.recv(_HELLO.size, socket.MSG_WAITALL) or _LOST)
+        hello = self.channel.recv(_HELLO.size, socket.MSG_WAITALL) or _LOST
+        answer, number = _HELLO.unpack(hello)
+        self._asked = True
         if answer != _GO:
             raise refused(number)
+        with contextlib.suppress(ProcessLookupError):  # it has ended already
+            self._supervisor = os.pidfd_open(number)
         return int(number)
 
     def close(self) -> None:
-        """End the supervisor, and with it everything that it holds; wait until it is gone."""
-        if self._guard:
-            self.channel.close()
-            os.kill(self._guard, signal.SIGKILL)
-            os.waitpid(self._guard, 0)
-            self._guard = 0
+        """End the supervisor, and with it everything that it holds; wait until it is gone.
+
+        Its parent, the guard, stays to reap it and then ends by itself: the first process of some
+        containers would leave it a zombie.
+        """
+        if not self._guard:
+            return
+        with contextlib.suppress(EnvironmentUnable, OSError):
+            if not self._asked:
+                self.born()
+        self.channel.close()
+        if self._supervisor is not None:
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self._supervisor, signal.SIGKILL)
+            os.close(self._supervisor)
+        os.waitpid(self._guard, 0)
+        self._guard = 0
 
 
 def refused(number: int) -> EnvironmentUnable:

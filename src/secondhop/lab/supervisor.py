@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import pickle
+import resource
 import socket
 from ipaddress import IPv4Address
 from typing import Any
 
+from ..errors import EnvironmentUnable
 from ..model.cluster import Cluster
 from ..model.fate import Observation
 from ..model.flow import Flow
@@ -20,6 +22,8 @@ from .wiring import Wiring
 
 def main(channel: socket.socket) -> None:
     """Answer requests until the caller closes the channel. Runs as pid 1 of the sandbox."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # each pod takes a few descriptors
     asyncio.run(_serve(channel))
 
 
@@ -53,6 +57,7 @@ class Supervisor:
 
     async def start(self, cluster: Cluster) -> dict[str, bool]:
         """Build the cluster, start its pods; which of them became ready, by `namespace/name`."""
+        _refuse_other_modes(cluster)
         self._cluster = cluster
         self._wiring = Wiring(cluster)
         self._proxies = [
@@ -108,3 +113,11 @@ class Supervisor:
         found |= {f"node/{name}": netlink for name, netlink in wiring.nodes.items()}
         found |= {f"pod/{name}": netlink for name, netlink in wiring.pods.items()}
         return {name: netlink.namespace.fd for name, netlink in found.items()}
+
+
+def _refuse_other_modes(cluster: Cluster) -> None:
+    if cluster.proxy.mode != "iptables":
+        raise EnvironmentUnable(
+            f"the lab writes kube-proxy's rules in iptables mode, not in {cluster.proxy.mode} mode",
+            "Leave proxy.mode out of the Lab file, or believe the prediction.",
+        )

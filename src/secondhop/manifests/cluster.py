@@ -12,7 +12,7 @@ from .allocate import NodePorts, with_cluster_ips, with_health_port, with_node_p
 from .endpoints import SERVICE_NAME, Selection, derived, sliced
 from .lab import Lab, client_aside, read_lab
 from .nodes import machines, nodes_of_pods, read_node
-from .notes import assumed
+from .notes import assumed, unselected
 from .objects import Objects, sort_out
 from .placement import Places
 from .pods import WORKLOADS, Wanted, read_pods
@@ -28,7 +28,8 @@ class World:
     """What `build` makes of the input.
 
     skipped: kinds that say nothing about traffic, and how many of each there were. notes: what was
-    assumed. selections: the Services whose endpoints follow from the pods.
+    assumed. selections: the Services whose endpoints follow from the pods. sources: the files, in
+    their order, that hold anything else than a Lab.
     """
 
     cluster: Cluster
@@ -36,6 +37,7 @@ class World:
     skipped: Mapping[str, int]
     notes: tuple[str, ...]
     selections: tuple[Selection, ...]
+    sources: tuple[str, ...] = ()
 
 
 def build(
@@ -79,8 +81,10 @@ def build(
         skipped=dict(objects.skipped),
         notes=(*assumed(objects, lab, complete, wanted), *places.notes),
         selections=selections,
+        sources=_files(documents),
     )
-    return with_readiness(world, {})
+    world = with_readiness(world, {})
+    return replace(world, notes=(*world.notes, *unselected(selections, world.cluster)))
 
 
 def with_readiness(world: World, ready: Mapping[str, bool]) -> World:
@@ -115,6 +119,12 @@ def with_policy(cluster: Cluster, service: Service, policy: Policy) -> Cluster:
     patched = replace(services[str(service)], external_traffic_policy=policy)
     services[str(service)] = with_health_port(patched, ports)
     return replace(cluster, services=tuple(services.values()))
+
+
+def _files(documents: Sequence[Document]) -> tuple[str, ...]:
+    """The files that hold anything else than a Lab, in their order."""
+    named = (d.source.name for d in documents if d.object.get("kind") != "Lab")
+    return tuple(dict.fromkeys(named))
 
 
 def _ports_in_use(cluster: Cluster) -> set[int]:

@@ -10,7 +10,7 @@ from ..model.cluster import Address, Container, ContainerPort, Pod, Probe
 from .problems import Path, invalid
 from .resource import Resource, protocol_of
 
-WORKLOADS = ("Deployment", "ReplicaSet", "DaemonSet")
+WORKLOADS = ("Deployment", "ReplicaSet", "StatefulSet", "DaemonSet")
 _ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
 _MOST = 10_000
 _FINISHED = ("Succeeded", "Failed")
@@ -148,13 +148,20 @@ def _derived(workload: Resource) -> Iterator[Wanted]:
     for n in range(_replicas(workload)):
         pod = Pod(
             namespace=workload.namespace,
-            name=f"{prefix}-{letters(f'{workload.namespace}/{prefix}/{n}', 5)}",
+            name=f"{prefix}-{_suffix(workload, prefix, n)}",
             node=workload.get(*base, "nodeName") or None,
             labels=labels,
             containers=containers,
             host_network=bool(workload.get(*base, "hostNetwork")),
         )
         yield Wanted(pod, workload, base, workload.name, n)
+
+
+def _suffix(workload: Resource, prefix: str, number: int) -> str:
+    """What tells the pods of a workload apart: a StatefulSet's are counted."""
+    if workload.kind == "StatefulSet":
+        return str(number)
+    return letters(f"{workload.namespace}/{prefix}/{number}", 5)
 
 
 def _replicas(workload: Resource) -> int:

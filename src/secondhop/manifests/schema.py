@@ -199,6 +199,14 @@ KINDS = {
         strategy=ANYTHING,
     ),
     "ReplicaSet": _workload(replicas=INTEGER),
+    "StatefulSet": _workload(
+        **of(INTEGER, "replicas revisionHistoryLimit"),
+        **of(TEXT, "serviceName podManagementPolicy"),
+        **of(
+            ANYTHING,
+            "updateStrategy volumeClaimTemplates ordinals persistentVolumeClaimRetentionPolicy",
+        ),
+    ),
     "DaemonSet": _workload(revisionHistoryLimit=INTEGER, updateStrategy=ANYTHING),
     "Node": struct(
         "apiVersion kind metadata",
@@ -240,6 +248,7 @@ API_VERSIONS = {
     "Pod": "v1",
     "Deployment": "apps/v1",
     "ReplicaSet": "apps/v1",
+    "StatefulSet": "apps/v1",
     "DaemonSet": "apps/v1",
     "Node": "v1",
     "Lab": "secondhop/v1",

@@ -3,13 +3,13 @@ they were assumed from."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from ..model.cluster import Cluster, Service
 from ..model.fate import Fate, Outcome, Step
 from ..model.flow import Flow
 from .fold import Folder, Row, Words, answer, entry, entry_node, hops, lands, sees
-from .layout import columns, few, listed, table, wrapped
+from .layout import columns, help_for, table, wrapped
 from .reach import summary, verdict
 
 _FOLD_ABOVE = 3
@@ -48,6 +48,10 @@ def overview(cluster: Cluster, services: Sequence[Service], rows: Iterable[Row])
     folder = Folder(cluster)
     of = _by_service(services, rows)
     yield from summary(of)
+    if len(of) == 1:
+        for service, entries in of.items():
+            fates = {row.outcome.fate for row in entries}
+            yield from wrapped(help_for(service.external_traffic_policy, fates), "")
     for service, entries in of.items():
         if len(of) > 1 and entries:
             yield from ("", *wrapped(verdict(service, entries), ""))
@@ -91,22 +95,6 @@ def flow(service: Service | None, asked: Flow, outcome: Outcome) -> Iterator[str
             )
         for lines in columns(cells):
             yield from lines
-
-
-def basis(cluster: Cluster, notes: Sequence[str], skipped: Mapping[str, int]) -> Iterator[str]:
-    """What the answer was assumed from."""
-    client = listed(str(interface.ip) for interface in cluster.client)
-    nodes = few((node.name for node in cluster.nodes), "nodes")
-    yield from wrapped(
-        f"Predicted, not tried: kube-proxy in {cluster.proxy.mode} mode on {nodes};"
-        f" pod network {cluster.cni.backend}; client {client}.",
-        "",
-    )
-    for note in notes:
-        yield from wrapped(note, "  ", "    ")
-    if skipped:
-        kinds = listed(f"{count} {kind}" for kind, count in sorted(skipped.items()))
-        yield from wrapped(f"Skipped, as they do not decide where traffic lands: {kinds}.", "")
 
 
 def from_outside(row: Row) -> bool:

@@ -17,9 +17,13 @@ API_VERSION = "secondhop/v1"
 
 
 def experiment(
-    service: Service, trials: Sequence[Trial], claims: Sequence[Claim], elapsed: float
+    service: Service,
+    trials: Sequence[Trial],
+    claims: Sequence[Claim],
+    elapsed: float,
+    notes: Sequence[str],
 ) -> str:
-    """An Experiment document. elapsed: seconds."""
+    """An Experiment document. elapsed: seconds; notes: what was assumed or left out."""
     return document(
         "Experiment",
         {
@@ -28,6 +32,7 @@ def experiment(
             "elapsedSeconds": round(elapsed, 3),
             "trials": [_trial(t) for t in trials],
             "claims": [asdict(claim) for claim in claims],
+            "notes": list(notes),
         },
     )
 

@@ -4,44 +4,55 @@ from __future__ import annotations
 
 import textwrap
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from ..model.claim import Claim
 from ..model.cluster import Policy, Service
 from ..model.fate import Fate, Observation, Outcome, Trial
 from ..model.flow import Flow
-from .layout import WIDTH, WORDS, listed, table, wrapped
+from .layout import WIDTH, WORDS, few, help_for, listed, table, wrapped
+
+_HEAD: tuple[str, ...] = ("POLICY", "THROUGH", "ANSWER", "POD SEES", "HOPS", "AS PREDICTED")
 
 
 def experiment(
     service: Service, trials: Sequence[Trial], claims: Sequence[Claim], elapsed: float
-) -> str:
+) -> Iterator[str]:
     """Verdict, table, disagreements, claims. elapsed: seconds."""
-    rows = [("POLICY", "THROUGH", "ANSWER", "POD SEES", "HOPS", "AS PREDICTED")]
+    yield from verdict(service, trials)
+    agreeing = sum(trial.agree for trial in trials)
+    if agreeing == len(trials):
+        told = f"agree in {agreeing} of {len(trials)} rows"
+    else:
+        told = f"DISAGREE in {len(trials) - agreeing} of {len(trials)} rows"
+    yield f"Prediction and packets {told} ({elapsed:.2f} s)."
+    yield ""
+    rows = [_HEAD]
     reasons = [""]
     for trial in trials:
-        observed = trial.observed
-        rows.append(
-            (
-                trial.policy,
-                f"{trial.flow.destination.node} {trial.flow.destination}",
-                _answer(observed),
-                listed(sorted({seen.source_ip for seen in observed.seen})),
-                listed(map(str, sorted(observed.hops))),
-                "yes" if trial.agree else "NO",
-            )
-        )
+        rows.append(_row(trial))
         reasons.append(trial.predicted.reason)
-    parts = [verdict(service, trials, elapsed), "", *table(rows, reasons)]
+    yield from table(rows, reasons)
     for trial in trials:
         if not trial.agree:
-            parts += ["", *_disagreement(trial)]
+            yield from ("", *_disagreement(trial))
     if claims:
-        parts += ["", *_claims(claims)]
-    return "\n".join(parts)
+        yield from ("", *_claims(claims))
 
 
-def predictions(service: Service, rows: Sequence[tuple[Policy, Flow, Outcome]]) -> str:
+def _row(trial: Trial) -> tuple[str, ...]:
+    observed = trial.observed
+    return (
+        trial.policy,
+        f"{trial.flow.destination.node} {trial.flow.destination}",
+        _answer(observed),
+        listed(sorted({seen.source_ip for seen in observed.seen})),
+        listed(map(str, sorted(observed.hops))),
+        "yes" if trial.agree else "NO",
+    )
+
+
+def predictions(service: Service, rows: Sequence[tuple[Policy, Flow, Outcome]]) -> Iterator[str]:
     """The same table where nothing could be observed."""
     cells = [("POLICY", "THROUGH", "PREDICTED", "POD WOULD SEE", "HOPS")]
     reasons = [""]
@@ -56,21 +67,15 @@ def predictions(service: Service, rows: Sequence[tuple[Policy, Flow, Outcome]]) 
             )
         )
         reasons.append(outcome.reason)
-    return "\n".join([f"{service}: predicted, not observed", "", *table(cells, reasons)])
+    yield from (f"{service}: predicted, not observed", "", *table(cells, reasons))
 
 
-def verdict(service: Service, trials: Sequence[Trial], elapsed: float) -> str:
-    """One sentence: who is lost under which policy, and whether prediction and packets agree."""
+def verdict(service: Service, trials: Sequence[Trial]) -> Iterator[str]:
+    """Who is lost under which policy; what would help, if it is the Service's own."""
     told = "; ".join(_policy_verdict(p, trials) for p in dict.fromkeys(t.policy for t in trials))
-    agreeing = sum(trial.agree for trial in trials)
-    word = "agree" if agreeing == len(trials) else "DISAGREE"
-    return "\n".join(
-        textwrap.wrap(
-            f"{service}: {told}. Prediction and packets {word}: {agreeing} of {len(trials)} rows,"
-            f" in {elapsed:.2f} s.",
-            WIDTH,
-        )
-    )
+    yield from wrapped(f"{service}: {told}", "")
+    own = service.external_traffic_policy
+    yield from wrapped(help_for(own, {t.observed.fate for t in trials if t.policy == own}), "")
 
 
 def _policy_verdict(policy: Policy, trials: Sequence[Trial]) -> str:
@@ -83,7 +88,7 @@ def _policy_verdict(policy: Policy, trials: Sequence[Trial]) -> str:
         client = "keeps the client's address" if kept else "hides the client's address"
         return f"{policy} serves through every node and {client}"
     fates = Counter(WORDS[t.observed.fate] for t in lost)
-    nodes = ", ".join(dict.fromkeys(str(t.flow.destination.node) for t in lost))
+    nodes = few((str(t.flow.destination.node) for t in lost), f"of {len(rows)} nodes")
     what = " or ".join(fates)
     if len(lost) == len(rows):
         return f"{policy} serves through no node: {what}"
@@ -112,9 +117,9 @@ def _disagreement(trial: Trial) -> Iterable[str]:
 def _claims(claims: Sequence[Claim]) -> list[str]:
     found = ["What people say, judged by this run:"]
     for claim in claims:
-        condition = f" ({claim.condition})" if claim.condition else ""
+        condition = f"; provided that {claim.condition}" if claim.condition else ""
         found += textwrap.wrap(
-            f"{claim.verdict:<7}  {claim.says}{condition}: {claim.because}",
+            f"{claim.verdict:<7}  {claim.says}: {claim.because}{condition}",
             WIDTH - 2,
             initial_indent="  ",
             subsequent_indent=" " * 11,

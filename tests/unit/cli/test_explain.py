@@ -28,6 +28,8 @@ xjp1 172.17.26.70:30316  delivered  xjp1      10.42.1.1  1
 LOCAL = f"""\
 default/traffic-test: Local loses what enters through gz1: timeout (dropped); elsewhere it keeps the
 client's address
+What helps: a ready pod on every node (a DaemonSet, or more replicas, spread); a balancer that asks
+the health check and leaves the other nodes out; or Cluster, at the price of the client's address.
 
 THROUGH                  ANSWER             LANDS ON  POD SEES      HOPS
 gz1 192.168.8.1:30316    timeout (dropped)  -         -             -
@@ -121,7 +123,7 @@ def test_the_basis_names_the_proxy_mode_the_assumptions_and_what_was_skipped(
     basis = secondhop("explain", "-f", file, "--proxy-mode", "nftables").out.split("\n\n")[-1]
     assert "kube-proxy in nftables mode on gz1, xjp1" in basis
     assert "Deployment default/web: " in basis
-    assert basis.endswith("Skipped, as they do not decide where traffic lands: 2 ConfigMap.\n")
+    assert basis.endswith("Skipped, not looked at: 2 ConfigMap.\n")
 
 
 def test_stdin_is_a_file(secondhop: Secondhop, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,8 +22,15 @@ sys.exit(main())
 
 @pytest.mark.parametrize(
     "arguments",
-    [["explain"], ["explain", "--all"], ["explain", "--to", "192.168.8.1:30316"]]
-    + [["explain", "-o", "json"], ["schema", "Prediction"], ["--version"], ["--help"]],
+    [
+        ["explain"],
+        ["explain", "--all"],
+        ["explain", "--to", "192.168.8.1:30316"],
+        ["explain", "-o", "json"],
+        ["schema", "Prediction"],
+        ["--version"],
+        ["--help"],
+    ],
 )
 def test_without_the_lab(arguments: list[str]) -> None:
     done = subprocess.run(
