@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -10,7 +9,7 @@ from ..model.claim import Claim
 from ..model.cluster import Policy, Service
 from ..model.fate import Fate, Observation, Outcome, Trial
 from ..model.flow import Flow
-from .layout import WIDTH, WORDS, few, help_for, listed, table, wrapped
+from .layout import WORDS, few, help_for, listed, table, wrapped
 
 _HEAD: tuple[str, ...] = ("POLICY", "THROUGH", "ANSWER", "POD SEES", "HOPS", "AS PREDICTED")
 
@@ -114,14 +113,9 @@ def _disagreement(trial: Trial) -> Iterable[str]:
         yield from wrapped(f"evidence:  {observed.evidence}")
 
 
-def _claims(claims: Sequence[Claim]) -> list[str]:
-    found = ["What people say, judged by this run:"]
+def _claims(claims: Sequence[Claim]) -> Iterator[str]:
+    yield "What people say, judged by this run:"
     for claim in claims:
         condition = f"; provided that {claim.condition}" if claim.condition else ""
-        found += textwrap.wrap(
-            f"{claim.verdict:<7}  {claim.says}: {claim.because}{condition}",
-            WIDTH - 2,
-            initial_indent="  ",
-            subsequent_indent=" " * 11,
-        )
-    return found
+        told = f"{claim.verdict:<7}  {claim.says}: {claim.because}{condition}"
+        yield from wrapped(told, "  ", " " * 11)
