@@ -22,6 +22,7 @@ _VERBS: Mapping[str, str] = {
 
 _SIGPIPE = 128 + 13
 _UNABLE = 3
+_STDERR = 2
 
 
 class _Verbs(click.Group):
@@ -32,7 +33,7 @@ class _Verbs(click.Group):
         try:
             return super().invoke(ctx)
         except BrokenPipeError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            _give_up_writing()
             sys.exit(_SIGPIPE)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -62,8 +63,21 @@ def secondhop() -> None:
     """
 
 
+def _give_up_writing() -> None:
+    """So that the interpreter does not fail once more over what is still to be written."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _open_standard_streams() -> None:
+    """Where a caller (cron, say) closed some, lest a socket of ours gets their number."""
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= _STDERR:
+        pass
+    os.close(descriptor)
+
+
 def main() -> None:
     """Entry point: every deliberate error becomes its message and exit code."""
+    _open_standard_streams()
     try:
         secondhop.main(standalone_mode=False)
     except click.ClickException as error:
@@ -73,8 +87,9 @@ def main() -> None:
         click.echo(f"secondhop: {error}", err=True)
         sys.exit(error.exit_code)
     except OSError as error:
-        click.echo(f"secondhop: cannot write the answer: {error.strerror}", err=True)
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        click.echo(f"secondhop: the system refuses: {error}", err=True)
+        click.echo("  Free what is short (disk, processes, open files) and try again.", err=True)
+        _give_up_writing()
         sys.exit(_UNABLE)
     except (KeyboardInterrupt, click.Abort):
         click.echo("secondhop: interrupted; nothing is left behind", err=True)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
 import click
 
 from ..errors import EnvironmentUnable, LabError
 from ..experiment.claims import judge
-from ..experiment.plan import limits
+from ..experiment.fit import limits
 from ..experiment.run import Applied, Held, Probed, predictions, run
 from ..lab.client import Lab
 from ..manifests import World
@@ -48,7 +49,7 @@ class Showing:
                 click.echo("\n".join(lines))
         if self._verbose:
             click.echo()
-        self._report(time.monotonic() - self._started)
+        self._report(time.monotonic() - self._started, lab.notes)
         return all(trial.agree for trial in self._trials)
 
     def predict_only(self) -> None:
@@ -83,9 +84,9 @@ class Showing:
             self._told = elapsed
             click.echo(f"{len(self._trials)} rows tried, the last under {trial.policy}", err=True)
 
-    def _report(self, elapsed: float) -> None:
+    def _report(self, elapsed: float, seen: Sequence[str]) -> None:
         claims = judge(self._cluster, self._service, self._trials, self._held)
-        left_out = [*limits(self._world.cluster, self._service)]
+        left_out = [*limits(self._world.cluster, self._service), *seen]
         if self._json:
             notes = [*self._world.notes, *left_out]
             click.echo(documents.experiment(self._service, self._trials, claims, elapsed, notes))
@@ -101,9 +102,14 @@ class Showing:
             click.echo(line)
 
 
-def diagnosed(error: EnvironmentUnable | LabError) -> EnvironmentUnable:
+def diagnosed(error: EnvironmentUnable | LabError) -> EnvironmentUnable | LabError:
     """The same error with doctor's remedies, if doctor finds what is wrong."""
     from ..lab.doctor import examine
 
+    if error.exit_code != EnvironmentUnable.exit_code:
+        return error
+
     remedies = [f"{c.name}: {c.detail}. {c.remedy}" for c in examine() if c.needed and not c.good]
-    return EnvironmentUnable(error.message, "\n  ".join(remedies) or error.remedy)
+    if remedies:
+        return EnvironmentUnable(error.message, "\n  ".join(remedies))
+    return error

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from ..errors import UsageError
-from ..lab.images import is_whoami
 from ..model.cluster import Cluster, Node, Policy, Service
 from ..model.flow import Destination, Flow, Source
 
@@ -25,11 +24,13 @@ def flows(cluster: Cluster, service: Service) -> list[Flow]:
     """
     ports = [port for port in service.ports if port.node_port and port.protocol == "TCP"]
     client = next((i.ip for i in cluster.client if i.version == 4), None)
-    if not ports:
+    if not ports or service.type == "ExternalName":
         raise _no_way_in(service)
-    if client is None:
+    if service.cluster_ip(4) is None or client is None:
+        whose = f"Service {service}" if client else "the Lab's client"
         raise UsageError(
-            "the Lab's client has no IPv4 address", "Set client.address in the Lab file."
+            f"{whose} has no IPv4 address, and the lab's wiring is IPv4",
+            "`secondhop explain` predicts both families.",
         )
     source = Source("client", "client", client)
     return [
@@ -42,7 +43,7 @@ def flows(cluster: Cluster, service: Service) -> list[Flow]:
 
 def _no_way_in(service: Service) -> UsageError:
     others = ", ".join(f"{p.node_port}/{p.protocol}" for p in service.ports if p.node_port)
-    if others:
+    if others and service.type != "ExternalName":
         return UsageError(
             f"Service {service} has no TCP node port, only {others}, and the lab sends TCP",
             "`secondhop explain` predicts the other protocols.",
@@ -51,23 +52,6 @@ def _no_way_in(service: Service) -> UsageError:
         f"Service {service} (type {service.type}) has no node port: nothing enters it from outside",
         "Set spec.type to NodePort or LoadBalancer, or name another Service with svc/NAME.",
     )
-
-
-def limits(cluster: Cluster, service: Service) -> Iterator[str]:
-    """What the lab does not do, or does in its own way, with this Service."""
-    behind = {e.address for p in service.ports for e in cluster.endpoints_of(service, p, 4)}
-    images = {c.image for pod in cluster.pods if behind & {*pod.addresses} for c in pod.containers}
-    if played := sorted(image for image in images if not is_whoami(image)):
-        yield (
-            f"{', '.join(played)}: played by whoami on the ports that containers, probes or the"
-            " Service name; whether the real program listens there is not looked at"
-        )
-    if elsewhere := [*(i.ip for i in service.ingress), *service.external_ips]:
-        addresses = ", ".join(map(str, elsewhere))
-        yield f"{addresses}: not tried, only node ports are; `secondhop explain` predicts them"
-    for port in service.ports:
-        if port.node_port and port.protocol != "TCP":
-            yield f"{port.node_port}/{port.protocol}: not tried, the lab sends TCP"
 
 
 def _pods_first(cluster: Cluster, service: Service) -> Sequence[Node]:

@@ -66,6 +66,8 @@ class Lab:
         self._channel.settimeout(_SECONDS)
         self.pid = 0
         """Process id of the supervisor, once started."""
+        self.notes: list[str] = []
+        """What is out of the ordinary with the lab, once started."""
 
     def __enter__(self) -> Lab:
         return self
@@ -87,8 +89,9 @@ class Lab:
         """
         self.pid = self._sandbox.born()
         self._send("start", cluster)
-        answer: Mapping[str, bool] = self._receive()
-        return answer
+        answer: tuple[Mapping[str, bool], list[str]] = self._receive()
+        ready, self.notes = answer
+        return ready
 
     def program(self, cluster: Cluster) -> None:
         """Let the nodes' proxies see these objects, and wait until the kernel has the rules."""

@@ -148,13 +148,20 @@ class Restore:
 
         Raises LabError with the program's complaint if it refused the rules or did not end.
         """
+        hung = False
         try:
             status = self._process.wait(seconds)
         except subprocess.TimeoutExpired:
+            hung = True
             self._process.kill()
             status = self._process.wait()
         complaint = os.pread(self._said, 4096, 0).decode(errors="replace").strip()
         os.close(self._said)
+        if hung:
+            raise LabError(
+                f"iptables-restore did not end in {_SECONDS:.0f} s on {self._name}",
+                f"Try by hand what {restore_program()} does here.",
+            )
         if status != 0:
             raise LabError(
                 f"iptables-restore refused the rules of {self._name}: {complaint or status}",

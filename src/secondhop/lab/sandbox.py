@@ -18,7 +18,8 @@ import os
 import signal
 import socket
 import struct
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from typing import NoReturn
 
 from ..errors import EnvironmentUnable
@@ -34,6 +35,7 @@ from .netns import (
 
 _NAMESPACES = CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWNS | CLONE_NEWUTS
 _PR_SET_PDEATHSIG = 1
+_LAST_SECONDS = 2.0
 _ARMED, _GO, _REFUSED = b"a", b"g", b"!"
 _HELLO = struct.Struct("!cI")
 """What the caller hears first: GO and the supervisor's pid, or REFUSED and an errno."""
@@ -54,10 +56,11 @@ class Sandbox:
         caller = os.getpid()
         self._supervisor: int | None = None
         self._asked = False
-        self._guard = os.fork()
-        if self._guard == 0:
-            self.channel.close()
-            _run(_guard, theirs, caller, main)
+        with _no_interrupt():
+            self._guard = os.fork()
+            if self._guard == 0:
+                self.channel.close()
+                _run(_guard, theirs, caller, main)
         theirs.close()
 
     def born(self) -> int:
@@ -90,8 +93,29 @@ class Sandbox:
             with contextlib.suppress(ProcessLookupError):
                 signal.pidfd_send_signal(self._supervisor, signal.SIGKILL)
             os.close(self._supervisor)
-        os.waitpid(self._guard, 0)
+        _reap(self._guard)
         self._guard = 0
+
+
+def _reap(child: int) -> None:
+    """Wait for a child that is about to end; if it does not, end it."""
+    deadline = time.monotonic() + _LAST_SECONDS
+    while time.monotonic() < deadline:
+        if os.waitpid(child, os.WNOHANG)[0]:
+            return
+        time.sleep(0.0005)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+
+
+@contextlib.contextmanager
+def _no_interrupt() -> Iterator[None]:
+    """Ctrl-C waits: a child must not wake up in its parent's handler."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def refused(number: int) -> EnvironmentUnable:
@@ -162,12 +186,12 @@ def _run(body: Callable[..., None], *arguments: object) -> NoReturn:
     The child lets go of the caller's standard streams: whoever reads those of the caller must not
     have to wait until the kernel has taken the lab down.
     """
-    gc.freeze()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the caller's to answer
-    null = os.open(os.devnull, os.O_RDWR)
-    for stream in (0, 1, 2):
-        os.dup2(null, stream)
     try:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the caller's to answer
+        gc.freeze()
+        null = os.open(os.devnull, os.O_RDWR)
+        for stream in (0, 1, 2):
+            os.dup2(null, stream)
         body(*arguments)
     finally:
         os._exit(0)

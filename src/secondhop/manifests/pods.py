@@ -142,7 +142,7 @@ def _derived(workload: Resource) -> Iterator[Wanted]:
     containers = _containers(workload, base)
     prefix = workload.name
     if workload.kind == "Deployment":
-        revision = letters(f"{sorted(labels.items())} {containers}", 10)
+        revision = letters(repr(workload.get("spec", "template")), 10)
         prefix += f"-{revision}"
         labels["pod-template-hash"] = revision
     for n in range(_replicas(workload)):
@@ -216,6 +216,7 @@ def _container(resource: Resource, path: Path, container: Mapping[str, Any]) -> 
     return Container(
         name=container["name"],
         image=container.get("image") or "",
+        program=next(iter(container.get("command") or ()), ""),
         args=(*(container.get("command") or ())[1:], *(container.get("args") or ())),
         env=tuple(
             (entry["name"], entry.get("value") or "")

@@ -170,10 +170,12 @@ class Probe:
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """What runs in a pod. args are the program's arguments, env its literal variables."""
+    """What runs in a pod. program: in place of the image's own, if any; args: its arguments; env:
+    its literal variables."""
 
     name: str
     image: str
+    program: str = ""
     args: tuple[str, ...] = ()
     env: tuple[tuple[str, str], ...] = ()
     ports: tuple[ContainerPort, ...] = ()

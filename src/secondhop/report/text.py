@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from ..model.claim import Claim
 from ..model.cluster import Policy, Service
 from ..model.fate import Fate, Observation, Outcome, Trial
-from ..model.flow import Flow
+from ..model.flow import Destination, Flow
 from .layout import WORDS, few, help_for, listed, table, wrapped
 
 _HEAD: tuple[str, ...] = ("POLICY", "THROUGH", "ANSWER", "POD SEES", "HOPS", "AS PREDICTED")
@@ -81,17 +81,33 @@ def _policy_verdict(policy: Policy, trials: Sequence[Trial]) -> str:
     rows = [trial for trial in trials if trial.policy == policy]
     lost = [t for t in rows if t.observed.fate is not Fate.DELIVERED]
     if not lost:
-        kept = all(
-            seen.source_ip == str(t.flow.source.ip) for t in rows for seen in t.observed.seen
-        )
-        client = "keeps the client's address" if kept else "hides the client's address"
-        return f"{policy} serves through every node and {client}"
+        return f"{policy} serves through every node and {_client_ip(rows)}"
     fates = Counter(WORDS[t.observed.fate] for t in lost)
-    nodes = few((str(t.flow.destination.node) for t in lost), f"of {len(rows)} nodes")
+    one_port = len({t.flow.destination.port for t in rows}) == 1
+    entries = (_entry(t.flow.destination, one_port) for t in lost)
+    nodes = few(entries, f"of {len(rows)} {'nodes' if one_port else 'node ports'}")
     what = " or ".join(fates)
     if len(lost) == len(rows):
         return f"{policy} serves through no node: {what}"
     return f"{policy} loses what enters through {nodes}: {what}"
+
+
+def _client_ip(rows: Sequence[Trial]) -> str:
+    kept = [
+        trial
+        for trial in rows
+        if all(seen.source_ip == str(trial.flow.source.ip) for seen in trial.observed.seen)
+    ]
+    if len(kept) == len(rows):
+        return "keeps the client's address"
+    if not kept:
+        return "hides the client's address"
+    nodes = few((str(t.flow.destination.node) for t in kept), f"of {len(rows)} nodes")
+    return f"keeps the client's address only through {nodes}"
+
+
+def _entry(to: Destination, one_port: bool) -> str:
+    return str(to.node) if one_port else f"{to.node}:{to.port}"
 
 
 def _answer(observed: Observation) -> str:
