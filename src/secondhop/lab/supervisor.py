@@ -70,11 +70,10 @@ class Supervisor:
         ]
         self._kubelet = Kubelet(cluster, self._wiring)
         ready = await self._kubelet.start()
-        unset = [
-            f"this machine does not let the lab set {key}: a rejection may look like a timeout"
-            for key in dict.fromkeys(self._wiring.unset)
-        ]
-        return ready, self._kubelet.notes + unset
+        notes = self._kubelet.notes
+        if unset := ", ".join(dict.fromkeys(self._wiring.unset)):
+            notes.append(f"not to be set here, so rejections may take a second: {unset}")
+        return ready, notes
 
     async def program(self, cluster: Cluster) -> None:
         """Bring every node's rules to what the objects say now."""
