@@ -70,9 +70,11 @@ def killed_at(moment: float, number: int) -> list[str]:
     process.send_signal(number)
     process.wait(10)
     deadline = time.monotonic() + GONE_SECONDS
-    while (left := alive(process.pid)) and time.monotonic() < deadline:
+    while (left := alive(process.pid) + sorted(born & namespaces())) and (
+        time.monotonic() < deadline
+    ):
         time.sleep(0.02)
-    return left + sorted(born & namespaces())
+    return left
 
 
 def moments(count: int) -> Iterator[float]:
@@ -229,7 +231,7 @@ def test_ctrl_c_is_answered_at_any_moment() -> None:
             os.killpg(process.pid, signal.SIGINT)
         _, said = process.communicate(timeout=10)
         assert "Traceback" not in said
-        assert process.returncode in (0, 130)
+        assert process.returncode in (0, 130, -signal.SIGINT)  # the last: before Python is up
 
 
 def test_closed_standard_streams_cost_nothing() -> None:
