@@ -121,14 +121,15 @@ def _report(output: str, service: Service, shown: _Shown) -> None:
 
     assert shown.cluster is not None
     claims = judge(shown.cluster, service, shown.trials, shown.held)
+    told = (service, shown.trials, claims, shown.elapsed, shown.cluster.kube_version)
     if output == "json":
         from ..report import json as report
 
-        click.echo(report.experiment(service, shown.trials, claims, shown.elapsed))
+        click.echo(report.experiment(*told))
     else:
         from ..report import text
 
-        click.echo(text.experiment(service, shown.trials, claims, shown.elapsed))
+        click.echo(text.experiment(*told))
 
 
 def _predict_only(world: World, service: Service, output: str) -> None:
@@ -139,11 +140,11 @@ def _predict_only(world: World, service: Service, output: str) -> None:
     if output == "json":
         from ..report import json as report
 
-        click.echo(report.predictions(service, rows))
+        click.echo(report.predictions(service, rows, world.cluster.kube_version))
     else:
         from ..report import text
 
-        click.echo(text.predictions(service, rows))
+        click.echo(text.predictions(service, rows, world.cluster.kube_version))
 
 
 def _diagnosed(error: EnvironmentUnable | LabError) -> EnvironmentUnable:

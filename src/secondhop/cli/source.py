@@ -11,7 +11,7 @@ from ..errors import UsageError
 
 if TYPE_CHECKING:
     from ..manifests import World
-    from ..model.cluster import ProxyMode, Service
+    from ..model.cluster import Service
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 _NAMED = 10
@@ -32,15 +32,41 @@ def input_options(function: _F) -> _F:
     )(function)
 
 
-def load(files: Sequence[str], namespace: str, proxy_mode: ProxyMode | None = None) -> World:
+def proxy_options(function: _F) -> _F:
+    """`--proxy-mode` and `--kube-version`: whose rules a prediction is by."""
+    function = click.option(
+        "--kube-version",
+        metavar="X.Y",
+        help="Kubernetes release of the cluster. Default: the newest known, which is printed.",
+    )(function)
+    return click.option(
+        "--proxy-mode",
+        metavar="MODE",
+        help="iptables or nftables, in place of the Lab file's. No verdict is given for others.",
+    )(function)
+
+
+def load(
+    files: Sequence[str],
+    namespace: str,
+    proxy_mode: str | None = None,
+    kube_version: str | None = None,
+) -> World:
     """The objects of these files, or the reference experiment. Raises ManifestError.
 
-    proxy_mode: in place of what a Lab document says.
+    proxy_mode: in place of what a Lab document says. kube_version: as typed; the newest if None.
+    UsageError for a proxy or a release whose rules are not known.
     """
     from ..manifests import build, read_files, reference_documents
+    from ..model.version import NEWEST, read_version
+    from ..predict.modelled import modelled
 
+    version = NEWEST if kube_version is None else read_version(kube_version)
+    mode = None if proxy_mode is None else modelled(proxy_mode, version)
     documents = read_files(files) if files else reference_documents()
-    return build(documents, namespace=namespace, proxy_mode=proxy_mode)
+    world = build(documents, namespace=namespace, proxy_mode=mode, kube_version=version)
+    modelled(world.cluster.proxy.mode, version)
+    return world
 
 
 def choose(world: World, wanted: str | None, namespace: str) -> Service:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from ..errors import ManifestError, Problem
 from ..model.cluster import Cluster, Pod, Policy, ProxyMode, Service
+from ..model.version import NEWEST, Feature, KubeVersion
 from .allocate import NodePorts, with_cluster_ips, with_health_port, with_node_ports
 from .endpoints import SERVICE_NAME, Selection, derived, sliced
 from .lab import Lab, client_aside, read_lab
@@ -43,10 +44,12 @@ def build(
     *,
     namespace: str = "default",
     proxy_mode: ProxyMode | None = None,
+    kube_version: KubeVersion = NEWEST,
 ) -> World:
     """The World of the input; ManifestError with every problem in it.
 
-    namespace: of objects that name none. proxy_mode: in place of the Lab's.
+    namespace: of objects that name none. proxy_mode: in place of the Lab's. kube_version: of the
+    controllers that derive endpoints, and of the kube-proxies.
     """
     problems = Problems()
     objects = sort_out(documents, namespace, problems)
@@ -64,7 +67,7 @@ def build(
     places = Places(machines(lab.nodes, objects.of("Node")), lab.placement)
     pods = places.settle(wanted)
     problems.settle()
-    selections = tuple(_selections(complete, objects.of("EndpointSlice")))
+    selections = tuple(_selections(complete, objects.of("EndpointSlice"), kube_version))
     world = World(
         cluster=Cluster(
             nodes=lab.nodes,
@@ -74,6 +77,7 @@ def build(
             endpoints=endpoints,
             cni=lab.cni,
             proxy=lab.proxy,
+            kube_version=kube_version,
         ),
         lab=lab,
         skipped=dict(objects.skipped),
@@ -156,7 +160,9 @@ def _with_service_ranges(lab: Lab, objects: Objects, declared: Sequence[Declared
     return replace(lab, cni=cni, client=client_aside(lab, cni))
 
 
-def _selections(declared: Sequence[Declared], slices: Sequence[Resource]) -> Iterator[Selection]:
+def _selections(
+    declared: Sequence[Declared], slices: Sequence[Resource], version: KubeVersion
+) -> Iterator[Selection]:
     """The Services whose endpoints follow from pods: a selector, and no slice in the input."""
     sliced_already = {(r.namespace, r.labels.get(SERVICE_NAME)) for r in slices}
     for one in declared:
@@ -171,5 +177,11 @@ def _selections(declared: Sequence[Declared], slices: Sequence[Resource]) -> Ite
                 selector=one.selector,
                 targets=one.targets,
                 publish_not_ready=one.publish_not_ready,
-                distribution=one.distribution,
+                distribution=_distribution(one.distribution, version),
             )
+
+
+def _distribution(wanted: str, version: KubeVersion) -> str:
+    """The trafficDistribution that this release's controllers act on (semantics §15)."""
+    needs: Feature = "trafficDistribution" if wanted == "PreferClose" else "node hints"
+    return wanted if version.has(needs) else ""

@@ -8,8 +8,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from ..model.cluster import Cluster, Service
 from ..model.fate import Fate, Outcome, Step
 from ..model.flow import Flow
+from ..model.version import KubeVersion
 from .fold import Folder, Row, Words, answer, entry, entry_node, hops, lands, sees
-from .layout import columns, few, listed, table, wrapped
+from .layout import columns, few, listed, of_version, table, wrapped
 from .reach import summary, verdict
 
 _FOLD_ABOVE = 3
@@ -46,7 +47,7 @@ def overview(cluster: Cluster, services: Sequence[Service], rows: Iterable[Row])
     """Where the outside client lands through every entry. rows: the client's, from outside."""
     folder = Folder(cluster)
     of = _by_service(services, rows)
-    yield from summary(of)
+    yield from summary(of, cluster.kube_version)
     for service, entries in of.items():
         if len(of) > 1 and entries:
             yield from ("", *wrapped(verdict(service, entries), ""))
@@ -60,7 +61,7 @@ def everything(cluster: Cluster, services: Sequence[Service], rows: Iterable[Row
     folder = Folder(cluster)
     of = _by_service(services, rows)
     outside = {service: [r for r in rows if from_outside(r)] for service, rows in of.items()}
-    yield from summary(outside)
+    yield from summary(outside, cluster.kube_version)
     used = set[str]()
     for service, all_rows in of.items():
         if all_rows:
@@ -76,10 +77,12 @@ def everything(cluster: Cluster, services: Sequence[Service], rows: Iterable[Row
             yield from wrapped(f"{word}: {meaning}", "")
 
 
-def flow(service: Service | None, asked: Flow, outcome: Outcome) -> Iterator[str]:
+def flow(
+    service: Service | None, asked: Flow, outcome: Outcome, version: KubeVersion
+) -> Iterator[str]:
     """One flow: its fate, every step with its rule, and the backends."""
     fate = f"{outcome.fate}: " if outcome.fate is Fate.DELIVERED else ""
-    yield from wrapped(f"{fate}{outcome.reason}", "")
+    yield from wrapped(f"{fate}{outcome.reason} {of_version(version)}", "")
     yield from wrapped(_asked(service, asked), "")
     yield ""
     for number, step in enumerate(outcome.steps, 1):

@@ -12,16 +12,22 @@ from ..model.claim import Claim
 from ..model.cluster import Policy, Service
 from ..model.fate import Observation, Outcome, Trial
 from ..model.flow import Destination, Flow, Source
+from ..model.version import KubeVersion
 
 API_VERSION = "secondhop/v1"
 
 
 def experiment(
-    service: Service, trials: Sequence[Trial], claims: Sequence[Claim], elapsed: float
+    service: Service,
+    trials: Sequence[Trial],
+    claims: Sequence[Claim],
+    elapsed: float,
+    version: KubeVersion,
 ) -> str:
     """An Experiment document. elapsed: seconds."""
     return document(
         "Experiment",
+        version,
         {
             "service": str(service),
             "agree": all(t.agree for t in trials),
@@ -32,15 +38,20 @@ def experiment(
     )
 
 
-def predictions(service: Service, rows: Sequence[tuple[Policy, Flow, Outcome]]) -> str:
+def predictions(
+    service: Service, rows: Sequence[tuple[Policy, Flow, Outcome]], version: KubeVersion
+) -> str:
     """A Prediction document of the experiment's rows, where nothing could be observed."""
     cells = [{**_cell(service, flow, told), "policy": policy} for policy, flow, told in rows]
-    return document("Prediction", {"cells": cells})
+    return document("Prediction", version, {"cells": cells})
 
 
-def prediction(cells: Iterable[tuple[Service | None, Flow, Outcome]]) -> Iterator[str]:
+def prediction(
+    cells: Iterable[tuple[Service | None, Flow, Outcome]], version: KubeVersion
+) -> Iterator[str]:
     """A Prediction document in pieces, one cell a line: there may be millions."""
-    yield f'{{"apiVersion": "{API_VERSION}", "kind": "Prediction", "cells": ['
+    head = json.dumps(_head("Prediction", version)).removesuffix("}")
+    yield f'{head}, "cells": ['
     before = "\n "
     for cell in cells:
         yield before + json.dumps(_cell(*cell))
@@ -135,6 +146,11 @@ def _trial(trial: Trial) -> dict[str, Any]:
     }
 
 
-def document(kind: str, fields: Mapping[str, Any]) -> str:
-    """One document of ours, ready to print."""
-    return json.dumps({"apiVersion": API_VERSION, "kind": kind, **fields}, indent=1)
+def document(kind: str, version: KubeVersion | None, fields: Mapping[str, Any]) -> str:
+    """One document of ours, ready to print. version: of the rules, None where there are none."""
+    return json.dumps({**_head(kind, version), **fields}, indent=1)
+
+
+def _head(kind: str, version: KubeVersion | None) -> dict[str, Any]:
+    head = {"apiVersion": API_VERSION, "kind": kind}
+    return head if version is None else head | {"kubeVersion": str(version)}

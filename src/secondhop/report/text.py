@@ -10,11 +10,16 @@ from ..model.claim import Claim
 from ..model.cluster import Policy, Service
 from ..model.fate import Fate, Observation, Outcome, Trial
 from ..model.flow import Flow
-from .layout import WIDTH, WORDS, listed, table, wrapped
+from ..model.version import KubeVersion
+from .layout import WIDTH, WORDS, listed, of_version, table, wrapped
 
 
 def experiment(
-    service: Service, trials: Sequence[Trial], claims: Sequence[Claim], elapsed: float
+    service: Service,
+    trials: Sequence[Trial],
+    claims: Sequence[Claim],
+    elapsed: float,
+    version: KubeVersion,
 ) -> str:
     """Verdict, table, disagreements, claims. elapsed: seconds."""
     rows = [("POLICY", "THROUGH", "ANSWER", "POD SEES", "HOPS", "AS PREDICTED")]
@@ -32,7 +37,7 @@ def experiment(
             )
         )
         reasons.append(trial.predicted.reason)
-    parts = [verdict(service, trials, elapsed), "", *table(rows, reasons)]
+    parts = [verdict(service, trials, elapsed, version), "", *table(rows, reasons)]
     for trial in trials:
         if not trial.agree:
             parts += ["", *_disagreement(trial)]
@@ -41,7 +46,9 @@ def experiment(
     return "\n".join(parts)
 
 
-def predictions(service: Service, rows: Sequence[tuple[Policy, Flow, Outcome]]) -> str:
+def predictions(
+    service: Service, rows: Sequence[tuple[Policy, Flow, Outcome]], version: KubeVersion
+) -> str:
     """The same table where nothing could be observed."""
     cells = [("POLICY", "THROUGH", "PREDICTED", "POD WOULD SEE", "HOPS")]
     reasons = [""]
@@ -56,10 +63,11 @@ def predictions(service: Service, rows: Sequence[tuple[Policy, Flow, Outcome]]) 
             )
         )
         reasons.append(outcome.reason)
-    return "\n".join([f"{service}: predicted, not observed", "", *table(cells, reasons)])
+    head = f"{service}: predicted, not observed {of_version(version)}"
+    return "\n".join([head, "", *table(cells, reasons)])
 
 
-def verdict(service: Service, trials: Sequence[Trial], elapsed: float) -> str:
+def verdict(service: Service, trials: Sequence[Trial], elapsed: float, version: KubeVersion) -> str:
     """One sentence: who is lost under which policy, and whether prediction and packets agree."""
     told = "; ".join(_policy_verdict(p, trials) for p in dict.fromkeys(t.policy for t in trials))
     agreeing = sum(trial.agree for trial in trials)
@@ -67,7 +75,7 @@ def verdict(service: Service, trials: Sequence[Trial], elapsed: float) -> str:
     return "\n".join(
         textwrap.wrap(
             f"{service}: {told}. Prediction and packets {word}: {agreeing} of {len(trials)} rows,"
-            f" in {elapsed:.2f} s.",
+            f" in {elapsed:.2f} s. {of_version(version)}",
             WIDTH,
         )
     )

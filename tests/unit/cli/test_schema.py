@@ -95,7 +95,12 @@ def test_health_answers_are_part_of_the_schema() -> None:
         "predicted": {**outcome, "http": {"status": 200, "localEndpoints": 2}},
     }
     check = validator("Prediction")
-    whole = {"apiVersion": "secondhop/v1", "kind": "Prediction", "cells": [cell]}
+    whole: dict[str, Any] = {
+        "apiVersion": "secondhop/v1",
+        "kind": "Prediction",
+        "kubeVersion": "1.36",
+    }
+    whole["cells"] = [cell]
     assert check.is_valid(whole)
     for wrong in ({"kind": "pod"}, {"node": "n"}, {"kind": "elsewhere"}):
         assert not check.is_valid({**whole, "cells": [{**cell, "source": {**source, **wrong}}]})
