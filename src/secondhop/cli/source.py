@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import click
 
 from ..errors import UsageError
 
 if TYPE_CHECKING:
-    from ..manifests import World
+    from ..manifests import Document, World
     from ..model.cluster import Service
 
 _F = TypeVar("_F", bound=Callable[..., Any])
@@ -46,27 +46,44 @@ def proxy_options(function: _F) -> _F:
     )(function)
 
 
+class Input(NamedTuple):
+    """What the shared options say: files, the namespace of objects that name none, and the proxy
+    mode and Kubernetes release as typed, None for the Lab's and the newest."""
+
+    files: Sequence[str]
+    namespace: str
+    proxy_mode: str | None = None
+    kube_version: str | None = None
+
+    def documents(self) -> list[Document]:
+        """The objects of the files, or the reference experiment. Raises ManifestError."""
+        from ..manifests import read_files, reference_documents
+
+        return read_files(self.files) if self.files else reference_documents()
+
+    def world(self, documents: Sequence[Document]) -> World:
+        """What they make. Raises ManifestError, and UsageError for a proxy or a release whose
+        rules are not known."""
+        from ..manifests import build
+        from ..model.version import NEWEST, read_version
+        from ..predict.modelled import modelled
+
+        version = NEWEST if self.kube_version is None else read_version(self.kube_version)
+        mode = None if self.proxy_mode is None else modelled(self.proxy_mode, version)
+        world = build(documents, namespace=self.namespace, proxy_mode=mode, kube_version=version)
+        modelled(world.cluster.proxy.mode, version)
+        return world
+
+
 def load(
     files: Sequence[str],
     namespace: str,
     proxy_mode: str | None = None,
     kube_version: str | None = None,
 ) -> World:
-    """The objects of these files, or the reference experiment. Raises ManifestError.
-
-    proxy_mode: in place of what a Lab document says. kube_version: as typed; the newest if None.
-    UsageError for a proxy or a release whose rules are not known.
-    """
-    from ..manifests import build, read_files, reference_documents
-    from ..model.version import NEWEST, read_version
-    from ..predict.modelled import modelled
-
-    version = NEWEST if kube_version is None else read_version(kube_version)
-    mode = None if proxy_mode is None else modelled(proxy_mode, version)
-    documents = read_files(files) if files else reference_documents()
-    world = build(documents, namespace=namespace, proxy_mode=mode, kube_version=version)
-    modelled(world.cluster.proxy.mode, version)
-    return world
+    """The objects of these files, or the reference experiment; see Input."""
+    given = Input(files, namespace, proxy_mode, kube_version)
+    return given.world(given.documents())
 
 
 def choose(world: World, wanted: str | None, namespace: str) -> Service:

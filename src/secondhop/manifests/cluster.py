@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from ..errors import ManifestError, Problem
 from ..model.cluster import Cluster, Pod, Policy, ProxyMode, Service
+from ..model.policy import NetworkPolicy
 from ..model.version import NEWEST, Feature, KubeVersion
 from .allocate import NodePorts, with_cluster_ips, with_health_port, with_node_ports
 from .endpoints import SERVICE_NAME, Selection, derived, sliced
@@ -17,6 +18,7 @@ from .notes import assumed
 from .objects import Objects, sort_out
 from .placement import Places
 from .pods import WORKLOADS, Wanted, read_pods
+from .policies import read_policies
 from .problems import Problems, invalid
 from .ranges import SERVICE_RANGES, probable, single
 from .read import Document
@@ -29,7 +31,8 @@ class World:
     """What `build` makes of the input.
 
     skipped: kinds that say nothing about traffic, and how many of each there were. notes: what was
-    assumed. selections: the Services whose endpoints follow from the pods.
+    assumed. selections: the Services whose endpoints follow from the pods. policies: the input's
+    NetworkPolicies, which no prediction applies.
     """
 
     cluster: Cluster
@@ -37,6 +40,7 @@ class World:
     skipped: Mapping[str, int]
     notes: tuple[str, ...]
     selections: tuple[Selection, ...]
+    policies: tuple[NetworkPolicy, ...] = ()
 
 
 def build(
@@ -55,6 +59,7 @@ def build(
     objects = sort_out(documents, namespace, problems)
     declared = [one for r in objects.of("Service") if (one := read_service(r)) is not None]
     endpoints = sliced(objects.of("EndpointSlice"))
+    policies = tuple(read_policies(objects.of("NetworkPolicy")))
     wanted = list(read_pods(objects.of("Pod", *WORKLOADS)))
     lab = _with_service_ranges(_lab(objects, wanted), objects, declared)
     if proxy_mode is not None:
@@ -83,6 +88,7 @@ def build(
         skipped=dict(objects.skipped),
         notes=(*assumed(objects, lab, complete, wanted), *places.notes),
         selections=selections,
+        policies=policies,
     )
     return with_readiness(world, {})
 

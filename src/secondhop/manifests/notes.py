@@ -28,6 +28,8 @@ def assumed(
         yield f"endpoints or pods are on nodes that are not in the input: {', '.join(lost)}"
     for one in declared:
         yield from _service(one)
+    if policies := objects.of("NetworkPolicy"):
+        yield f"{len(policies)} NetworkPolicy: not applied; `diff` compares their ingress ipBlocks"
     for resource in objects.of("EndpointSlice"):
         if SERVICE_NAME not in resource.labels:
             yield f"{resource}: ignored, it has no label {SERVICE_NAME}"

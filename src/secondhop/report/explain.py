@@ -3,7 +3,7 @@ they were assumed from."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from ..model.cluster import Cluster, Service
 from ..model.fate import Fate, Outcome, Step
@@ -72,6 +72,11 @@ def everything(cluster: Cluster, services: Sequence[Service], rows: Iterable[Row
             for lines in columns([_HEAD, *cells]):
                 yield from lines
     yield ""
+    yield from legend(used)
+
+
+def legend(used: Collection[str]) -> Iterator[str]:
+    """What those of the words mean that need it."""
     for word, meaning in _LEGEND.items():
         if word in used:
             yield from wrapped(f"{word}: {meaning}", "")
@@ -148,11 +153,11 @@ def _compact(folder: Folder, rows: Sequence[Row]) -> Iterator[tuple[str, ...]]:
     before = ""
     for words, alike in folder.fold(rows):
         to = entry(alike)
-        yield ("" if to == before else to, folder.senders(alike), *_landing(words, alike))
+        yield ("" if to == before else to, folder.senders(alike), *landing(words, alike))
         before = to
 
 
-def _landing(words: Words, alike: Sequence[Row]) -> tuple[str, ...]:
+def landing(words: Words, alike: Sequence[Row]) -> tuple[str, ...]:
     """Names and addresses where there is one flow or they are equal, else what they are of."""
     first = alike[0]
     fate = words.answer if first.outcome.http else str(first.outcome.fate)
