@@ -175,7 +175,7 @@ def nested_run(*arguments: str) -> tuple[int, str, str]:
 def test_a_kernel_that_refuses_still_gets_the_prediction() -> None:
     status, out, err = nested_run("run")
     assert status == 3
-    assert out.splitlines()[0] == "default/traffic-test: predicted, not observed"
+    assert out.splitlines()[0] == "default/traffic-test: predicted, not observed (k8s 1.36)"
     assert out.count("\nCluster ") + out.count("\nLocal ") == 4
     assert "user.max_user_namespaces" in err
     assert "Traceback" not in err

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 import click
 
 from ..errors import UsageError
-from .source import choose, input_options, load, services_of
+from .source import choose, input_options, load, proxy_options, services_of
 
 if TYPE_CHECKING:
     from ..manifests import World
-    from ..model.cluster import Cluster, ProxyMode, Service
+    from ..model.cluster import Cluster, Service
     from ..model.fate import Outcome
     from ..model.flow import Flow
     from ..predict.matrix import Row
@@ -38,11 +38,7 @@ _Cells: TypeAlias = "Iterator[tuple[Service | None, Flow, Outcome]]"
     "--via", metavar="NODE", help="With --to: where the network delivers an address of no node."
 )
 @click.option("--all", "everything", is_flag=True, help="Every source × destination.")
-@click.option(
-    "--proxy-mode",
-    type=click.Choice(["iptables", "nftables"]),
-    help="kube-proxy's mode, in place of the Lab file's.",
-)
+@proxy_options
 @click.option(
     "-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True
 )
@@ -55,7 +51,8 @@ def command(
     target: str | None,
     via: str | None,
     everything: bool,
-    proxy_mode: ProxyMode | None,
+    proxy_mode: str | None,
+    kube_version: str | None,
     output: str,
 ) -> None:
     """Predict where traffic to Services lands, and why. Sends nothing.
@@ -64,7 +61,7 @@ def command(
     outside client at every entry, unless --all or --to asks for more.
     """
     _refuse_mixtures(sender, target, via, everything)
-    world = load(files, namespace, proxy_mode)
+    world = load(files, namespace, proxy_mode, kube_version)
     chosen = None if service is None else choose(world, service, namespace)
     services = _services(world, namespace, labels) if chosen is None else (chosen,)
     if target is not None:
@@ -78,7 +75,7 @@ def command(
         )
     else:
         answer = (_table if everything else _overview)(world.cluster, services)
-    sys.stdout.writelines(_json(answer) if output == "json" else _text(answer, world))
+    sys.stdout.writelines((_json if output == "json" else _text)(answer, world))
 
 
 def _refuse_mixtures(
@@ -165,13 +162,15 @@ def _flow(cluster: Cluster, chosen: Service | None, typed: _Typed) -> _Answer:
             f"{flow.destination} belongs to no node, so the network must bring it to one",
             f"Say to which with --via: {', '.join(node.name for node in cluster.nodes)}.",
         )
-    return _Answer(iter([(service, flow, outcome)]), explain.flow(service, flow, outcome))
+    return _Answer(
+        iter([(service, flow, outcome)]), explain.flow(service, flow, outcome, cluster.kube_version)
+    )
 
 
-def _json(answer: _Answer) -> Iterator[str]:
+def _json(answer: _Answer, world: World) -> Iterator[str]:
     from ..report import json
 
-    return json.prediction(answer.cells)
+    return json.prediction(answer.cells, world.cluster.kube_version)
 
 
 def _text(answer: _Answer, world: World) -> Iterator[str]:

@@ -56,9 +56,9 @@ class Showing:
         """What can be said where nothing can be tried."""
         rows = predictions(self._world, self._service)
         if self._json:
-            click.echo(documents.predictions(self._service, rows))
+            click.echo(documents.predictions(self._service, rows, self._cluster.kube_version))
             return
-        for line in text.predictions(self._service, rows):
+        for line in text.predictions(self._service, rows, self._cluster.kube_version):
             click.echo(line)
         self._basis("Predicted, not tried", [])
 
@@ -89,9 +89,14 @@ class Showing:
         left_out = [*limits(self._world.cluster, self._service), *seen]
         if self._json:
             notes = [*self._world.notes, *left_out]
-            click.echo(documents.experiment(self._service, self._trials, claims, elapsed, notes))
+            click.echo(
+                documents.experiment(
+                    self._service, self._trials, claims, elapsed, notes, self._cluster.kube_version
+                )
+            )
             return
-        for line in text.experiment(self._service, self._trials, claims, elapsed):
+        version = self._cluster.kube_version
+        for line in text.experiment(self._service, self._trials, claims, elapsed, version):
             click.echo(line)
         self._basis("Tried on a lab", left_out)
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import click
 
 from ..errors import UsageError
 
 if TYPE_CHECKING:
-    from ..manifests import World
-    from ..model.cluster import ProxyMode, Service
+    from ..manifests import Document, World
+    from ..model.cluster import Service
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 _NAMED = 10
@@ -34,15 +34,63 @@ def input_options(function: _F) -> _F:
     )(function)
 
 
-def load(files: Sequence[str], namespace: str | None, proxy_mode: ProxyMode | None = None) -> World:
-    """The objects of these files, or the reference experiment. Raises ManifestError.
+def proxy_options(function: _F) -> _F:
+    """`--proxy-mode` and `--kube-version`: whose rules a prediction is by."""
+    function = click.option(
+        "--kube-version",
+        metavar="X.Y",
+        help="Kubernetes release of the cluster. Default: the newest known, which is printed.",
+    )(function)
+    return click.option(
+        "--proxy-mode",
+        metavar="MODE",
+        help="iptables or nftables, in place of the Lab file's. No verdict is given for others.",
+    )(function)
 
-    proxy_mode: in place of what a Lab document says.
-    """
-    from ..manifests import build, read_files, reference_documents
 
-    documents = read_files(files, sys.stdin) if files else reference_documents()
-    return build(documents, namespace=namespace or _DEFAULT, proxy_mode=proxy_mode)
+class Input(NamedTuple):
+    """What the shared options say: files, the namespace (None: of all), and the proxy mode and
+    Kubernetes release as typed, None for the Lab's and the newest."""
+
+    files: Sequence[str]
+    namespace: str | None
+    proxy_mode: str | None = None
+    kube_version: str | None = None
+
+    @property
+    def home(self) -> str:
+        """The namespace of objects that name none."""
+        return self.namespace or _DEFAULT
+
+    def documents(self) -> list[Document]:
+        """The objects of the files, or the reference experiment. Raises ManifestError."""
+        from ..manifests import read_files, reference_documents
+
+        return read_files(self.files, sys.stdin) if self.files else reference_documents()
+
+    def world(self, documents: Sequence[Document]) -> World:
+        """What they make. Raises ManifestError, and UsageError for a proxy or a release whose
+        rules are not known."""
+        from ..manifests import build
+        from ..model.version import NEWEST, read_version
+        from ..predict.modelled import modelled
+
+        version = NEWEST if self.kube_version is None else read_version(self.kube_version)
+        mode = None if self.proxy_mode is None else modelled(self.proxy_mode, version)
+        world = build(documents, namespace=self.home, proxy_mode=mode, kube_version=version)
+        modelled(world.cluster.proxy.mode, version)
+        return world
+
+
+def load(
+    files: Sequence[str],
+    namespace: str | None,
+    proxy_mode: str | None = None,
+    kube_version: str | None = None,
+) -> World:
+    """The objects of these files, or the reference experiment; see Input."""
+    given = Input(files, namespace, proxy_mode, kube_version)
+    return given.world(given.documents())
 
 
 def services_of(world: World, namespace: str | None) -> tuple[Service, ...]:

@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 
 from ..errors import ManifestError, Problem
 from ..model.cluster import Cluster, Pod, Policy, ProxyMode, Service
+from ..model.policy import NetworkPolicy
+from ..model.version import NEWEST, Feature, KubeVersion
 from .allocate import NodePorts, with_cluster_ips, with_health_port, with_node_ports
 from .endpoints import SERVICE_NAME, Selection, derived, sliced
 from .lab import Lab, client_aside, read_lab
@@ -16,6 +18,7 @@ from .notes import assumed, unselected
 from .objects import Objects, sort_out
 from .placement import Places
 from .pods import WORKLOADS, Wanted, read_pods
+from .policies import read_policies
 from .problems import Problems, invalid
 from .ranges import SERVICE_RANGES, probable, single
 from .read import Document
@@ -29,7 +32,8 @@ class World:
 
     skipped: kinds that say nothing about traffic, and how many of each there were. notes: what was
     assumed. selections: the Services whose endpoints follow from the pods. sources: the files, in
-    their order, that hold anything else than a Lab.
+    their order, that hold anything else than a Lab. policies: the input's NetworkPolicies, which
+    no prediction applies.
     """
 
     cluster: Cluster
@@ -38,6 +42,7 @@ class World:
     notes: tuple[str, ...]
     selections: tuple[Selection, ...]
     sources: tuple[str, ...] = ()
+    policies: tuple[NetworkPolicy, ...] = ()
 
 
 def build(
@@ -45,15 +50,18 @@ def build(
     *,
     namespace: str = "default",
     proxy_mode: ProxyMode | None = None,
+    kube_version: KubeVersion = NEWEST,
 ) -> World:
     """The World of the input; ManifestError with every problem in it.
 
-    namespace: of objects that name none. proxy_mode: in place of the Lab's.
+    namespace: of objects that name none. proxy_mode: in place of the Lab's. kube_version: of the
+    controllers that derive endpoints, and of the kube-proxies.
     """
     problems = Problems()
     objects = sort_out(documents, namespace, problems)
     declared = [one for r in objects.of("Service") if (one := read_service(r)) is not None]
     endpoints = sliced(objects.of("EndpointSlice"))
+    policies = tuple(read_policies(objects.of("NetworkPolicy")))
     wanted = list(read_pods(objects.of("Pod", *WORKLOADS)))
     lab = _with_service_ranges(_lab(objects, wanted), objects, declared)
     if proxy_mode is not None:
@@ -66,7 +74,7 @@ def build(
     places = Places(machines(lab.nodes, objects.of("Node")), lab.placement)
     pods = places.settle(wanted)
     problems.settle()
-    selections = tuple(_selections(complete, objects.of("EndpointSlice")))
+    selections = tuple(_selections(complete, objects.of("EndpointSlice"), kube_version))
     world = World(
         cluster=Cluster(
             nodes=lab.nodes,
@@ -76,12 +84,14 @@ def build(
             endpoints=endpoints,
             cni=lab.cni,
             proxy=lab.proxy,
+            kube_version=kube_version,
         ),
         lab=lab,
         skipped=dict(objects.skipped),
         notes=(*assumed(objects, lab, complete, wanted), *places.notes),
         selections=selections,
         sources=_files(documents),
+        policies=policies,
     )
     world = with_readiness(world, {})
     return replace(world, notes=(*world.notes, *unselected(selections, world.cluster)))
@@ -166,7 +176,9 @@ def _with_service_ranges(lab: Lab, objects: Objects, declared: Sequence[Declared
     return replace(lab, cni=cni, client=client_aside(lab, cni))
 
 
-def _selections(declared: Sequence[Declared], slices: Sequence[Resource]) -> Iterator[Selection]:
+def _selections(
+    declared: Sequence[Declared], slices: Sequence[Resource], version: KubeVersion
+) -> Iterator[Selection]:
     """The Services whose endpoints follow from pods: a selector, and no slice in the input."""
     sliced_already = {(r.namespace, r.labels.get(SERVICE_NAME)) for r in slices}
     for one in declared:
@@ -181,5 +193,11 @@ def _selections(declared: Sequence[Declared], slices: Sequence[Resource]) -> Ite
                 selector=one.selector,
                 targets=one.targets,
                 publish_not_ready=one.publish_not_ready,
-                distribution=one.distribution,
+                distribution=_distribution(one.distribution, version),
             )
+
+
+def _distribution(wanted: str, version: KubeVersion) -> str:
+    """The trafficDistribution that this release's controllers act on (semantics §15)."""
+    needs: Feature = "trafficDistribution" if wanted == "PreferClose" else "node hints"
+    return wanted if version.has(needs) else ""

@@ -32,6 +32,8 @@ def assumed(
     for one in declared:
         yield from _service(one)
     yield from _placement(lab, wanted)
+    if policies := objects.of("NetworkPolicy"):
+        yield f"{len(policies)} NetworkPolicy: not applied; `diff` compares their ingress ipBlocks"
     for resource in objects.of("EndpointSlice"):
         if SERVICE_NAME not in resource.labels:
             yield f"{resource}: ignored, it has no label {SERVICE_NAME}"

@@ -169,6 +169,13 @@ SELECTOR = struct(
         )
     ),
 )
+PEERS = ListOf(
+    struct(
+        ipBlock=struct("cidr", cidr=TEXT, **{"except": TEXTS}),
+        **of(SELECTOR, "podSelector namespaceSelector"),
+    )
+)
+POLICY_PORTS = ListOf(struct(protocol=PROTOCOL, port=INT_OR_NAME, endPort=INTEGER))
 TEMPLATE = struct("metadata spec", metadata=_metadata("labels"), spec=POD_SPEC)
 
 
@@ -221,6 +228,18 @@ KINDS = {
         ),
         status=status(addresses=ListOf(struct(**of(TEXT, "type address")))),
     ),
+    "NetworkPolicy": struct(
+        "apiVersion kind metadata",
+        **of(TEXT, "apiVersion kind"),
+        metadata=METADATA,
+        spec=struct(
+            podSelector=SELECTOR,
+            policyTypes=TEXTS,
+            ingress=ListOf(struct(**{"from": PEERS}, ports=POLICY_PORTS)),
+            egress=ANYTHING,
+        ),
+        status=ANYTHING,
+    ),
     "Lab": struct(
         "apiVersion kind",
         **of(TEXT, "apiVersion kind"),
@@ -251,6 +270,7 @@ API_VERSIONS = {
     "StatefulSet": "apps/v1",
     "DaemonSet": "apps/v1",
     "Node": "v1",
+    "NetworkPolicy": "networking.k8s.io/v1",
     "Lab": "secondhop/v1",
 }
 

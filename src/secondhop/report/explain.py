@@ -3,13 +3,14 @@ they were assumed from."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from ..model.cluster import Cluster, Service
 from ..model.fate import Fate, Outcome, Step
 from ..model.flow import Flow
+from ..model.version import KubeVersion
 from .fold import Folder, Row, Words, answer, entry, entry_node, hops, lands, sees
-from .layout import columns, help_for, table, wrapped
+from .layout import columns, help_for, of_version, table, wrapped
 from .reach import summary, verdict
 
 _FOLD_ABOVE = 3
@@ -47,7 +48,7 @@ def overview(cluster: Cluster, services: Sequence[Service], rows: Iterable[Row])
     """Where the outside client lands through every entry. rows: the client's, from outside."""
     folder = Folder(cluster)
     of = _by_service(services, rows)
-    yield from summary(of)
+    yield from summary(of, cluster.kube_version)
     if len(of) == 1:
         for service, entries in of.items():
             fates = {row.outcome.fate for row in entries}
@@ -65,23 +66,41 @@ def everything(cluster: Cluster, services: Sequence[Service], rows: Iterable[Row
     folder = Folder(cluster)
     of = _by_service(services, rows)
     outside = {service: [r for r in rows if from_outside(r)] for service, rows in of.items()}
-    yield from summary(outside)
-    told: list[tuple[str, ...]] = []
+    yield from summary(outside, cluster.kube_version)
+    used = set[str]()
     for service, all_rows in of.items():
         if all_rows:
             yield from () if len(of) == 1 else ("", str(service))
             cells = list(_compact(folder, all_rows))
-            told += cells
+            used.update(_words(cells))
             yield ""
             for lines in columns([_HEAD, *cells]):
                 yield from lines
-    yield from ("", *_legend(told))
+    yield ""
+    yield from legend(used)
 
 
-def flow(service: Service | None, asked: Flow, outcome: Outcome) -> Iterator[str]:
+def _words(cells: Iterable[Sequence[str]]) -> Iterator[str]:
+    """Every word that cells use, alone or as in `pod of gz1`."""
+    for row in cells:
+        for cell in row:
+            for part in cell.split(", "):
+                yield from (part, part.partition(" of ")[0])
+
+
+def legend(used: Collection[str]) -> Iterator[str]:
+    """What those of the words mean that need it."""
+    for word, meaning in _LEGEND.items():
+        if word in used:
+            yield from wrapped(f"{word}: {meaning}", "")
+
+
+def flow(
+    service: Service | None, asked: Flow, outcome: Outcome, version: KubeVersion
+) -> Iterator[str]:
     """One flow: its fate, every step with its rule, and the backends."""
     fate = f"{outcome.fate}: " if outcome.fate is Fate.DELIVERED else ""
-    yield from wrapped(f"{fate}{outcome.reason}", "")
+    yield from wrapped(f"{fate}{outcome.reason} {of_version(version)}", "")
     yield from wrapped(_asked(service, asked), "")
     yield ""
     for number, step in enumerate(outcome.steps, 1):
@@ -131,20 +150,11 @@ def _compact(folder: Folder, rows: Sequence[Row]) -> Iterator[tuple[str, ...]]:
     before = ""
     for words, alike in folder.fold(rows):
         to = entry(alike)
-        yield ("" if to == before else to, folder.senders(alike), *_landing(words, alike))
+        yield ("" if to == before else to, folder.senders(alike), *landing(words, alike))
         before = to
 
 
-def _legend(rows: Iterable[Sequence[str]]) -> Iterator[str]:
-    """The meaning of every word that these cells use, alone or as in `pod of gz1`."""
-    parts = {part for row in rows for cell in row for part in cell.split(", ")}
-    used = parts | {part.partition(" of ")[0] for part in parts}
-    for word, meaning in _LEGEND.items():
-        if word in used:
-            yield from wrapped(f"{word}: {meaning}", "")
-
-
-def _landing(words: Words, alike: Sequence[Row]) -> tuple[str, ...]:
+def landing(words: Words, alike: Sequence[Row]) -> tuple[str, ...]:
     """Names and addresses where there is one flow or they are equal, else what they are of."""
     first = alike[0]
     fate = words.answer if first.outcome.http else str(first.outcome.fate)

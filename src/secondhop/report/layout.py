@@ -8,6 +8,7 @@ from itertools import zip_longest
 
 from ..model.cluster import Cluster, Policy
 from ..model.fate import Fate
+from ..model.version import KubeVersion
 
 WIDTH = 100
 _GAP = 2
@@ -53,6 +54,11 @@ def wrapped(text: str, indent: str = "  ", hanging: str | None = None) -> list[s
     return textwrap.wrap(
         text, WIDTH, initial_indent=indent, subsequent_indent=later, break_on_hyphens=False
     )
+
+
+def of_version(version: KubeVersion) -> str:
+    """The Kubernetes release whose rules a verdict is by, as every verdict ends."""
+    return f"(k8s {version})"
 
 
 def listed(items: Iterable[str]) -> str:

@@ -9,16 +9,21 @@ from ..model.claim import Claim
 from ..model.cluster import Policy, Service
 from ..model.fate import Fate, Observation, Outcome, Trial
 from ..model.flow import Destination, Flow
-from .layout import WORDS, few, help_for, listed, table, wrapped
+from ..model.version import KubeVersion
+from .layout import WORDS, few, help_for, listed, of_version, table, wrapped
 
 _HEAD: tuple[str, ...] = ("POLICY", "THROUGH", "ANSWER", "POD SEES", "HOPS", "AS PREDICTED")
 
 
 def experiment(
-    service: Service, trials: Sequence[Trial], claims: Sequence[Claim], elapsed: float
+    service: Service,
+    trials: Sequence[Trial],
+    claims: Sequence[Claim],
+    elapsed: float,
+    version: KubeVersion,
 ) -> Iterator[str]:
     """Verdict, table, disagreements, claims. elapsed: seconds."""
-    yield from verdict(service, trials)
+    yield from verdict(service, trials, version)
     agreeing = sum(trial.agree for trial in trials)
     if agreeing == len(trials):
         told = f"agree in {agreeing} of {len(trials)} rows"
@@ -51,7 +56,9 @@ def _row(trial: Trial) -> tuple[str, ...]:
     )
 
 
-def predictions(service: Service, rows: Sequence[tuple[Policy, Flow, Outcome]]) -> Iterator[str]:
+def predictions(
+    service: Service, rows: Sequence[tuple[Policy, Flow, Outcome]], version: KubeVersion
+) -> Iterator[str]:
     """The same table where nothing could be observed."""
     cells = [("POLICY", "THROUGH", "PREDICTED", "POD WOULD SEE", "HOPS")]
     reasons = [""]
@@ -66,13 +73,14 @@ def predictions(service: Service, rows: Sequence[tuple[Policy, Flow, Outcome]]) 
             )
         )
         reasons.append(outcome.reason)
-    yield from (f"{service}: predicted, not observed", "", *table(cells, reasons))
+    yield f"{service}: predicted, not observed {of_version(version)}"
+    yield from ("", *table(cells, reasons))
 
 
-def verdict(service: Service, trials: Sequence[Trial]) -> Iterator[str]:
+def verdict(service: Service, trials: Sequence[Trial], version: KubeVersion) -> Iterator[str]:
     """Who is lost under which policy; what would help, if it is the Service's own."""
     told = "; ".join(_policy_verdict(p, trials) for p in dict.fromkeys(t.policy for t in trials))
-    yield from wrapped(f"{service}: {told}", "")
+    yield from wrapped(f"{service}: {told} {of_version(version)}", "")
     own = service.external_traffic_policy
     yield from wrapped(help_for(own, {t.observed.fate for t in trials if t.policy == own}), "")
 

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 from support import deployment, lab, reference, service
 
-from .conftest import Secondhop, write
+from .conftest import NODES, RANGES, Secondhop, write
 
 WORLD, SERVICE = reference()
 POD = WORLD.cluster.pods[0].name
 
 OVERVIEW = f"""\
-default/traffic-test: Cluster serves through every node and hides the client's address
+default/traffic-test: Cluster serves through every node and hides the client's address (k8s 1.36)
 
 THROUGH                  ANSWER     LANDS ON  POD SEES   HOPS
 gz1 192.168.8.1:30316    delivered  xjp1      10.42.0.0  2
@@ -27,7 +27,7 @@ xjp1 172.17.26.70:30316  delivered  xjp1      10.42.1.1  1
 """
 LOCAL = f"""\
 default/traffic-test: Local loses what enters through gz1: timeout (dropped); elsewhere it keeps the
-client's address
+client's address (k8s 1.36)
 What helps: a ready pod on every node (a DaemonSet, or more replicas, spread); a balancer that asks
 the health check and leaves the other nodes out; or Cluster, at the price of the client's address.
 
@@ -38,7 +38,7 @@ xjp1 172.17.26.70:30316  delivered          xjp1      192.168.22.2  1
   xjp1 hands it to its own pod {POD}; the pod sees the sender's own address
 """
 ALL = """\
-default/traffic-test: Cluster serves through every node and hides the client's address
+default/traffic-test: Cluster serves through every node and hides the client's address (k8s 1.36)
 
 TO                       FROM         ANSWER      LANDS ON  POD SEES     HOPS
 gz1 192.168.8.1:30316    everyone     delivered   xjp1      10.42.0.0    2
@@ -55,7 +55,7 @@ pod: of a node, nobody's endpoint
 """
 FLOW = f"""\
 delivered: gz1 has no ready pod; it passes the connection on to xjp1 (second hop) and replaces the
-source by 10.42.0.0, the address of flannel.1
+source by 10.42.0.0, the address of flannel.1 (k8s 1.36)
 client (192.168.22.2) to 192.168.8.1:30316/TCP, node port of Service default/traffic-test on gz1
 
 1. gz1: takes 192.168.8.1:30316 for the node port of Service default/traffic-test
@@ -72,7 +72,8 @@ POD                            NODE  ADDRESS       SHARE   SEES       HOPS
 {POD}  xjp1  10.42.1.2:80  100.0%  10.42.0.0  2
 """
 UNROUTABLE = """\
-unroutable at the router: it knows no way to 10.43.1.1, which exists only inside the cluster
+unroutable at the router: it knows no way to 10.43.1.1, which exists only inside the cluster (k8s
+1.36)
 client (192.168.22.2) to 10.43.1.1:80/TCP, cluster IP of Service default/traffic-test
 
 1. the router: unroutable: it knows no way to 10.43.1.1, which exists only inside the cluster
@@ -143,7 +144,8 @@ def test_several_services_are_counted_first(secondhop: Secondhop, many: str) -> 
     out = secondhop("explain", "-f", many).out
     assert out.startswith(
         "2 Services: 1 not served through some entry (default/web), 1 without a way in from"
-        " outside\n(default/inner)\n\ndefault/web: Local loses what enters through n2, n3, n4: "
+        " outside\n(default/inner) (k8s 1.36)\n\n"
+        "default/web: Local loses what enters through n2, n3, n4: "
     )
     assert "\n203.0.113.10:80 by n0 " in out
     assert "\nn1 10.1.0.2:30999 (health check) " in out
@@ -159,7 +161,7 @@ def test_equal_rows_are_folded_within_a_hundred_columns(secondhop: Secondhop, ma
 
 def test_a_service_without_a_way_in(secondhop: Secondhop, many: str) -> None:
     out = secondhop("explain", "svc/inner", "-f", many).out
-    assert out.startswith("default/inner: no way in from outside (type ClusterIP)\n")
+    assert out.startswith("default/inner: no way in from outside (type ClusterIP) (k8s 1.36)\n")
 
 
 def test_both_families_and_a_bracketed_address(secondhop: Secondhop, tmp_path: Path) -> None:
@@ -194,6 +196,7 @@ def test_the_json_has_the_shape_of_product_md(secondhop: Secondhop) -> None:
     assert {key: document[key] for key in document if key != "cells"} == {
         "apiVersion": "secondhop/v1",
         "kind": "Prediction",
+        "kubeVersion": "1.36",
     }
     assert document["cells"][0] == {
         "service": "default/traffic-test",
@@ -262,3 +265,47 @@ def test_an_input_without_services_is_refused(secondhop: Secondhop, tmp_path: Pa
     done = secondhop("explain", "-f", write(tmp_path / "pods.json", deployment()))
     assert "the input has no Service" in done.err
     assert done.code == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ("--kube-version 1.37", "Kubernetes 1.37 is not known yet: the newest known is 1.36"),
+        ("--kube-version 1.19", "Kubernetes 1.19 is too old"),
+        ("--kube-version one", "'one' is not a Kubernetes version"),
+        ("--proxy-mode ipvs", "no verdict for ipvs: every node owns every Service address"),
+        ("--proxy-mode cilium", "no verdict for cilium: "),
+        ("--proxy-mode nftables --kube-version 1.28", "1.28 has no nftables mode by default"),
+    ],
+)
+def test_rules_that_are_not_known_are_refused(
+    secondhop: Secondhop, arguments: str, says: str
+) -> None:
+    done = secondhop("explain", *arguments.split(" "))
+    assert says in done.err
+    assert (done.out, done.code) == ("", 2)
+
+
+def test_a_lab_files_proxy_mode_is_refused_where_the_release_has_none(
+    secondhop: Secondhop, tmp_path: Path
+) -> None:
+    world = lab(NODES, network=RANGES, proxy={"mode": "nftables"})
+    file = write(tmp_path / "nft.json", world, deployment(), service())
+    assert secondhop("explain", "-f", file).code == 0
+    done = secondhop("explain", "-f", file, "--kube-version", "1.30")
+    assert (done.code, "nftables" in done.err) == (2, True)
+
+
+def test_the_release_switches_the_rules_and_is_printed(
+    secondhop: Secondhop, tmp_path: Path
+) -> None:
+    near = service(trafficDistribution="PreferSameNode")
+    file = write(tmp_path / "near.json", deployment(replicas=2), near)
+    for version, nodes in ("1.36", ["gz1"]), ("1.33", ["gz1", "xjp1"]):
+        asked = ("explain", "-f", file, "--kube-version")
+        first, *_ = secondhop(*asked, f"v{version}.1+k3s1").out.split("\n")
+        assert first.endswith(f"hides the client's address (k8s {version})")
+        document = json.loads(secondhop(*asked, version, "-o", "json").out)
+        assert document["kubeVersion"] == version
+        reached = document["cells"][0]["predicted"]["backends"]
+        assert [backend["node"] for backend in reached] == nodes

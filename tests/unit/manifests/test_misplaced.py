@@ -309,7 +309,7 @@ def test_what_an_object_is(head: str, complaint: str) -> None:
         "kind: Endpoints\napiVersion: v1",
         "kind: Job\napiVersion: batch/v1",
         "kind: ReplicationController\napiVersion: v1",
-        "kind: NetworkPolicy\napiVersion: networking.k8s.io/v1",
+        "kind: Ingress\napiVersion: networking.k8s.io/v1",
     ],
 )
 def test_kinds_of_others_are_skipped_and_counted(head: str) -> None:
