@@ -20,6 +20,21 @@ nobody may raise, 212,992 bytes by default; a rule with its matches takes up to 
 _JUMP = re.compile(r"-[jg] (\S+)")
 
 
+class Draft:
+    """A ruleset being written: rules join the end of their chain, which comes to be by that."""
+
+    def __init__(self, ruleset: Ruleset) -> None:
+        self._tables = {table: {c: [*r] for c, r in has.items()} for table, has in ruleset.items()}
+
+    def add(self, table: str, chain: str, *rules: str) -> None:
+        """Append rules to a chain."""
+        self._tables.setdefault(table, {}).setdefault(chain, []).extend(rules)
+
+    def finished(self) -> Ruleset:
+        """What was written."""
+        return {t: {c: tuple(r) for c, r in has.items()} for t, has in self._tables.items()}
+
+
 def transactions(old: Ruleset, new: Ruleset, limit: int = LIMIT) -> list[str]:
     """Texts to feed `iptables-restore --noflush` one after the other, to get from old to new.
 
