@@ -36,19 +36,23 @@ def unit_flow_contradiction(case: UnitFlow) -> str:
 NODE_IP, CLIENT_IP = ip_interface("192.168.8.1/24"), ip_address("198.51.100.1")
 
 
+def selection_cluster(case: Selection) -> Cluster:
+    """The one node of a case, with its Service."""
+    [port] = case.service.ports
+    return Cluster(
+        (replace(case.node, addresses=(NODE_IP,)),),
+        services=(case.service,),
+        endpoints={case.service.port_name(port): case.endpoints},
+        proxy=Proxy(detect_local=(ip_network("10.0.0.0/8"),)),
+    )
+
+
 def selection_contradiction(case: Selection) -> str:
     """What a case of endpoint selection says against the rules that follow from it: each list is
     asked for by a packet that it serves (semantics §2.2). Empty when it agrees."""
-    service = case.service
+    service, cluster = case.service, selection_cluster(case)
     [port] = service.ports
-    here = replace(case.node, addresses=(NODE_IP,))
-    cluster = Cluster(
-        (here,),
-        services=(service,),
-        endpoints={service.port_name(port): case.endpoints},
-        proxy=Proxy(detect_local=(ip_network("10.0.0.0/8"),)),
-    )
-    walker = Walker(iptables.rules(cluster, here, counters=False), [NODE_IP.ip])
+    walker = Walker(iptables.rules(cluster, cluster.nodes[0], counters=False), [NODE_IP.ip])
 
     def listed(destination: Address, number: int, wanted: frozenset[str]) -> list[str]:
         found = told(walker.walk(Packet(CLIENT_IP, destination, number), made_here=False))

@@ -15,7 +15,8 @@ Ruleset: TypeAlias = Mapping[str, Chains]
 
 LIMIT = 250
 """Lines that fit one restore. In a user namespace a transaction must fit a socket buffer that
-nobody may raise, 212,992 bytes by default; a rule with its matches takes up to 600 of them."""
+nobody may raise, 212,992 bytes by default; a rule with its matches takes up to 670 of them,
+if affinity is among them."""
 
 _JUMP = re.compile(r"-[jg] (\S+)")
 

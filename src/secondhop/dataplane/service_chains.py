@@ -117,10 +117,18 @@ def _balance(draft: Draft, selected: Selected, chain: str, endpoints: Sequence[E
         said = comment(f"{selected} -> {endpoint}")
         draft.add("nat", chain, f"{said} -m recent {age} {_record(selected, sep)} -j {sep}")
     for index, endpoint in enumerate(endpoints):
-        left = len(endpoints) - index
-        chance = f" -m statistic --mode random --probability {1 / left:.10f}" if left > 1 else ""
+        chance = _chance(len(endpoints) - index)
         sep = chain_name("SEP", selected, str(endpoint))
         draft.add("nat", chain, f"{comment(f'{selected} -> {endpoint}')}{chance} -j {sep}")
+
+
+def _chance(left: int) -> str:
+    """One in so many. kube-proxy writes ten decimals, and iptables-save prints what the kernel made
+    of them: a multiple of 2^-31 (semantics §5.1)."""
+    if left == 1:
+        return ""
+    quantised = round(float(f"{1 / left:.10f}") * 2**31) / 2**31
+    return f" -m statistic --mode random --probability {quantised:.11f}"
 
 
 def _endpoint(draft: Draft, selected: Selected, endpoint: Endpoint) -> None:
