@@ -20,26 +20,20 @@ from secondhop.predict.path import Paths
 from secondhop.predict.story import outcome
 from secondhop.predict.verdict import Action, Packet
 
-from .cases import Probe, Scenario, Selection, UnitFlow, categorize, packetflow, recorded
+from .cases import (
+    RATE_LIMITED,
+    Probe,
+    Scenario,
+    Selection,
+    UnitFlow,
+    categorize,
+    key,
+    packetflow,
+    recorded,
+)
 
 CHANCE = 1e-5
 SIGMAS = 5.0
-
-RATE_LIMITED = {
-    ("truth t3 iptables", "host@xjp1", "192.168.8.1:30080", None),
-    ("truth t3 nftables", "pod@sha1", "172.17.26.70:30080", None),
-    ("truth y4 iptables", "pod@xjp1", "192.168.8.1:30080", None),
-    ("truth y4 nftables", "pod@sha1", "192.168.8.1:30080", None),
-    ("truth y7 nftables", "pod@xjp1", "203.0.113.20:80", "gz1"),
-}
-"""Probes that are not comparable: silence recorded where the node's ICMP rate limit had swallowed
-every one of its REJECTs. In the same scenario other senders were rejected at that address."""
-
-
-def key(scenario: Scenario, probe: Probe) -> tuple[str, str, str, str | None]:
-    flow = probe.flow
-    name = scenario.name.partition(":")[0]
-    return name, flow.source.name, str(flow.destination), flow.via
 
 
 def contradictions(scenario: Scenario) -> list[str]:

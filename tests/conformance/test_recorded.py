@@ -4,8 +4,8 @@ import pytest
 
 from secondhop.model.fate import Fate
 
-from .cases import Scenario, recorded
-from .compare import RATE_LIMITED, contradictions, key
+from .cases import RATE_LIMITED, Scenario, key, recorded
+from .compare import contradictions
 
 
 @pytest.mark.parametrize("scenario", recorded(), ids=lambda scenario: scenario.name)

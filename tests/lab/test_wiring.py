@@ -5,7 +5,7 @@ import os
 import re
 from collections.abc import Iterator
 from dataclasses import replace
-from ipaddress import ip_interface
+from ipaddress import ip_interface, ip_network
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from secondhop.lab.client import Lab
 from secondhop.lab.netns import Namespace
 from secondhop.lab.rtnetlink import Netlink
 from secondhop.lab.wiring import Wiring
+from secondhop.model.cluster import Proxy
 
 WEB = "pod/default/web-0"
 BOTH_ON_XJP1 = world(pod("web-0", "xjp1"), pod("web-1", "xjp1"), service())
@@ -76,6 +77,16 @@ def test_settings_do_not_depend_on_the_hosts(running: Lab, where: str) -> None:
     assert read(running, where, "ipv4/icmp_ratelimit") == "0"  # trap 11
     assert read(running, where, "ipv4/icmp_msgs_per_sec") == "100000"
     assert read(running, where, "ipv4/icmp_msgs_burst") == "10000"
+
+
+@pytest.mark.parametrize(("accepted", "want"), [((), "1"), ((ip_network("10.0.0.0/8"),), "0")])
+def test_localhost_is_routed_where_node_ports_answer_there(accepted: Any, want: str) -> None:
+    cluster = replace(BOTH_ON_XJP1.cluster, proxy=Proxy(node_port_addresses=accepted))
+    with Lab() as lab:
+        lab.start(cluster)
+        assert read(lab, "node/gz1", "ipv4/conf/all/route_localnet") == "0"
+        for device in set(links(lab, "node/gz1")) - {"lo"}:
+            assert read(lab, "node/gz1", f"ipv4/conf/{device}/route_localnet") == want, device
 
 
 def test_the_pods_bridge_is_pinned_and_its_ports_hairpin(running: Lab) -> None:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from ..model.cluster import Cluster, Node
+from ..model.cluster import Cluster, Family, Node
 from . import flannel, iptables
 from .ruleset import Ruleset
 
 
-def rules(cluster: Cluster, node: Node, *, counters: bool) -> Ruleset:
-    """One node's IPv4 ruleset in iptables mode; counters: whether the kernel has kube-proxy's."""
+def rules(cluster: Cluster, node: Node, *, counters: bool, family: Family = 4) -> Ruleset:
+    """One node's ruleset of one family in iptables mode; counters: whether the kernel has
+    kube-proxy's."""
     merged: dict[str, dict[str, tuple[str, ...]]] = {}
-    for part in (iptables.rules(cluster, node, counters=counters), flannel.rules(cluster, node)):
+    for part in (
+        iptables.rules(cluster, node, counters=counters, family=family),
+        flannel.rules(cluster, node, family),
+    ):
         for table, chains in part.items():
             into = merged.setdefault(table, {})
             for chain, lines in chains.items():

@@ -15,9 +15,25 @@ Ruleset: TypeAlias = Mapping[str, Chains]
 
 LIMIT = 250
 """Lines that fit one restore. In a user namespace a transaction must fit a socket buffer that
-nobody may raise, 212,992 bytes by default; a rule with its matches takes up to 600 of them."""
+nobody may raise, 212,992 bytes by default; a rule with its matches takes up to 670 of them,
+if affinity is among them."""
 
 _JUMP = re.compile(r"-[jg] (\S+)")
+
+
+class Draft:
+    """A ruleset being written: rules join the end of their chain, which comes to be by that."""
+
+    def __init__(self, ruleset: Ruleset) -> None:
+        self._tables = {table: {c: [*r] for c, r in has.items()} for table, has in ruleset.items()}
+
+    def add(self, table: str, chain: str, *rules: str) -> None:
+        """Append rules to a chain."""
+        self._tables.setdefault(table, {}).setdefault(chain, []).extend(rules)
+
+    def finished(self) -> Ruleset:
+        """What was written."""
+        return {t: {c: tuple(r) for c, r in has.items()} for t, has in self._tables.items()}
 
 
 def transactions(old: Ruleset, new: Ruleset, limit: int = LIMIT) -> list[str]:

@@ -26,6 +26,7 @@ GROUP = 1
 _SUBSYSTEM_LOG = 4
 _PACKET, _CONFIG = _SUBSYSTEM_LOG << 8, _SUBSYSTEM_LOG << 8 | 1
 _REFUSES = re.compile(r"-j (DROP|REJECT)\b.*$")
+_COUNTS = re.compile(r"-m nfacct --nfacct-name \S+ ")
 _COPY_BYTES = 64
 _BUFFER = 4 * 1024 * 1024
 
@@ -52,7 +53,10 @@ class Refusal(NamedTuple):
 
 
 def instrument(rules: Ruleset) -> tuple[Ruleset, dict[str, str]]:
-    """The rules with an NFLOG sibling before each that refuses, and what each log prefix means."""
+    """The rules with an NFLOG sibling before each that refuses, and what each log prefix means.
+
+    The sibling matches the same, except that it does not count: a packet counts once.
+    """
     meaning: dict[str, str] = {}
 
     def chain_with_logs(chain: str, lines: tuple[str, ...]) -> tuple[str, ...]:
@@ -63,7 +67,8 @@ def instrument(rules: Ruleset) -> tuple[Ruleset, dict[str, str]]:
                 prefix = f"{zlib.crc32(rule.encode()):08x}"
                 meaning[prefix] = rule
                 log = f"-j NFLOG --nflog-prefix {prefix} --nflog-group {GROUP}"
-                found.append(_REFUSES.sub(f"{log} --nflog-threshold 1", line))
+                sibling = _COUNTS.sub("", line)
+                found.append(_REFUSES.sub(f"{log} --nflog-threshold 1", sibling))
             found.append(line)
         return tuple(found)
 

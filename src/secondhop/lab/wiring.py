@@ -16,6 +16,7 @@ import time
 from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
+from ..dataplane.node_ports import localhost_node_ports
 from ..errors import LabError
 from ..model.cluster import Cluster, Node
 from .netns import Namespace
@@ -30,9 +31,9 @@ _READY_SECONDS = 10.0
 # A new namespace may inherit the host's settings, so every one that matters is written down.
 _QUIET = {Devconf.RP_FILTER: 0, Devconf.SEND_REDIRECTS: 0}
 _FORWARD = {**_QUIET, Devconf.FORWARDING: 1}
-_NODE = {**_FORWARD, Devconf.ROUTE_LOCALNET: 1}
 _SYSCTLS = {
     "net/ipv4/conf/all/rp_filter": "0",
+    "net/ipv4/conf/all/route_localnet": "0",  # else it would beat every device's own
     "net/ipv4/conf/all/send_redirects": "0",
     "net/ipv4/icmp_ratelimit": "0",
     "net/ipv4/icmp_msgs_per_sec": "100000",
@@ -70,7 +71,7 @@ class Wiring:
     def add_pods(self, node: str, pods: Iterable[tuple[str, IPv4Address]]) -> None:
         """Give pods of one node a namespace with eth0, an address and a default route over cni0."""
         cidr = _cidr(self._cluster.node(node))
-        here = self.nodes[node]
+        here, conf = self.nodes[node], self._node_conf(node)
         new = []
         for name, address in pods:
             pod = self.pods[name] = self._namespace(f"pod/{name}")
@@ -87,7 +88,7 @@ class Wiring:
                 peer_mac=_mac("0a58", address),
                 master=_CNI0,
             )
-            here.link_up(port, veth, conf=_NODE, mtu=_OVERLAY_MTU)
+            here.link_up(port, veth, conf=conf, mtu=_OVERLAY_MTU)
             here.hairpin(port, veth)
             new.append((pod, address))
         here.commit()
@@ -161,7 +162,7 @@ class Wiring:
             )
         self.router.commit()
         for member, interface in members:
-            conf = _QUIET if member is self.client else _NODE
+            conf = _QUIET if member is self.client else self._node_conf(member.namespace.name)
             member.link_up(_ETH0, "eth0", conf=conf)
             member.address(_ETH0, interface)
             member.route(None, gateways[interface.network].ip, _ETH0)
@@ -173,9 +174,15 @@ class Wiring:
                 return interface
         raise _no_ipv4("the client")
 
+    def _node_conf(self, name: str) -> dict[int, int]:
+        """Settings of a node's devices: kube-proxy wants route_localnet where it lets localhost
+        use node ports (semantics §1.4)."""
+        localhost = localhost_node_ports(self._cluster.proxy, self._cluster.node(name))
+        return {**_FORWARD, Devconf.ROUTE_LOCALNET: int(localhost)}
+
     def _node(self, node: Node) -> None:
         """One node's own devices, and its routes to the other nodes' pods."""
-        here = self.nodes[node.name]
+        here, conf = self.nodes[node.name], self._node_conf(node.name)
         cidr = _cidr(node)
         overlay = self._cluster.cni.backend == "vxlan"
         if overlay:
@@ -188,10 +195,10 @@ class Wiring:
                 mac=_mac("0e42", cidr[0]),
                 mtu=_OVERLAY_MTU,
             )
-            here.link_up(_FLANNEL, "flannel.1", conf=_NODE)
+            here.link_up(_FLANNEL, "flannel.1", conf=conf)
             here.address(_FLANNEL, IPv4Interface((cidr[0], 32)))
         here.bridge("cni0", _CNI0, mac=_mac("0a58", cidr[1]), mtu=_OVERLAY_MTU)
-        here.link_up(_CNI0, "cni0", conf=_NODE)
+        here.link_up(_CNI0, "cni0", conf=conf)
         here.address(_CNI0, IPv4Interface((cidr[1], cidr.prefixlen)))
         for other in self._cluster.nodes:
             if other.name != node.name:

@@ -1,0 +1,82 @@
+"""Holding the rules of `dataplane` against the cases of Kubernetes' unit tests and against the
+recordings: every contradiction in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from ipaddress import ip_address, ip_interface, ip_network
+
+from secondhop.dataplane import iptables
+from secondhop.model.cluster import Address, Cluster, Proxy
+
+from .cases import Selection, UnitFlow, categorize, packetflow
+from .routed import contradictions, scenarios
+from .walker import Packet, Walker, told
+
+
+def unit_flows() -> list[UnitFlow]:
+    """The packet-flow cases of the iptables mode."""
+    return [case for case in packetflow() if case.cluster.proxy.mode == "iptables"]
+
+
+def unit_flow_contradiction(case: UnitFlow) -> str:
+    """What a packet-flow case says against the rules of its node; empty when it agrees."""
+    here, to = case.cluster.nodes[0], case.flow.destination
+    rules = iptables.rules(case.cluster, here, counters=True, family=to.address.version)
+    walker = Walker(rules, [i.ip for i in here.addresses])
+    packet = Packet(case.flow.source.ip, to.address, to.port, to.protocol)
+    ends = walker.walk(packet, made_here=walker.owns(packet.source))
+    found = told(ends), any(end.masqueraded for end in ends)
+    if found == (case.output, case.masqueraded):
+        return ""
+    return f"{case.number}: {case.flow} {found}, not {(case.output, case.masqueraded)}"
+
+
+NODE_IP, CLIENT_IP = ip_interface("192.168.8.1/24"), ip_address("198.51.100.1")
+
+
+def selection_cluster(case: Selection) -> Cluster:
+    """The one node of a case, with its Service."""
+    [port] = case.service.ports
+    return Cluster(
+        (replace(case.node, addresses=(NODE_IP,)),),
+        services=(case.service,),
+        endpoints={case.service.port_name(port): case.endpoints},
+        proxy=Proxy(detect_local=(ip_network("10.0.0.0/8"),)),
+    )
+
+
+def selection_contradiction(case: Selection) -> str:
+    """What a case of endpoint selection says against the rules that follow from it: each list is
+    asked for by a packet that it serves (semantics §2.2). Empty when it agrees."""
+    service, cluster = case.service, selection_cluster(case)
+    [port] = service.ports
+    walker = Walker(iptables.rules(cluster, cluster.nodes[0], counters=False), [NODE_IP.ip])
+
+    def listed(destination: Address, number: int, wanted: frozenset[str]) -> list[str]:
+        found = told(walker.walk(Packet(CLIENT_IP, destination, number), made_here=False))
+        nothing = "DROP" if case.anywhere else "REJECT"
+        right = found == (", ".join(sorted(wanted)) or nothing)
+        return [] if right else [f"{case.number}: {destination}:{number} {found}, not {wanted}"]
+
+    inside = case.local if service.internal_traffic_policy == "Local" else case.cluster
+    said = listed(service.cluster_ips[0], port.port, inside)
+    if port.node_port:
+        outside = case.local if service.external_traffic_policy == "Local" else case.cluster
+        said += listed(NODE_IP.ip, port.node_port, outside)
+        packet = Packet(NODE_IP.ip, NODE_IP.ip, port.node_port)
+        own = told(walker.walk(packet, made_here=True))
+        if own != (", ".join(sorted(case.cluster)) or "REJECT"):
+            said.append(f"{case.number}: from the node itself {own}, not {case.cluster}")
+    return " ".join(said)
+
+
+def all_contradictions() -> Iterator[str]:
+    """Everything that anything says against the rules."""
+    for flow in unit_flows():
+        yield unit_flow_contradiction(flow)
+    for selection in categorize():
+        yield selection_contradiction(selection)
+    for scenario in scenarios():
+        yield from contradictions(scenario)
