@@ -181,9 +181,8 @@ def _exact(text: str) -> Address | None:
 
 
 def _longer(text: str, most: int) -> list[str]:
-    return (
-        [f"must be no more than {most} bytes"] if len(text.encode(errors="replace")) > most else []
-    )
+    size = len(text.encode(errors="replace"))
+    return [f"must be no more than {most} bytes"] if size > most else []
 
 
 def _is_label(text: str) -> bool:

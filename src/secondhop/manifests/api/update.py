@@ -52,30 +52,33 @@ def cleared(new: Object, old: Object) -> Object:
     after, before = View(new), View(old)
     done = copied(new)
     spec: Object = done["spec"]
-    if before.has_cluster_ip and not after.has_cluster_ip:
-        if (after.ip, after.ips) == (before.ip, before.ips):
-            _drop(spec, "clusterIP", "clusterIPs")
-        if after.families == before.families:
-            _drop(spec, "ipFamilies")
-        if (after.policy or "") == (before.policy or ""):
-            _drop(spec, "ipFamilyPolicy")
-    if before.type in EXTERNAL and after.type not in EXTERNAL:
-        if set(after.node_ports()) <= set(before.node_ports()):
-            for port in spec.get("ports") or []:
-                _drop(port, "nodePort")
+    _clear_addresses(spec, after, before)
+    hidden = before.type in EXTERNAL and after.type not in EXTERNAL
+    if hidden and set(after.node_ports()) <= set(before.node_ports()):
+        for port in spec.get("ports") or []:
+            _drop(port, "nodePort")
+    gone = []
     if before.needs_health_port and not after.needs_health_port:
-        if after.health_port == before.health_port:
-            _drop(spec, "healthCheckNodePort")
+        gone += ["healthCheckNodePort"]
     if before.type == "LoadBalancer" and after.type != "LoadBalancer":
-        for name in ("allocateLoadBalancerNodePorts", "loadBalancerClass"):
-            if after.spec.get(name) == before.spec.get(name):
-                _drop(spec, name)
+        gone += ["allocateLoadBalancerNodePorts", "loadBalancerClass"]
     if before.accessible and not after.accessible:
-        if after.external_policy == before.external_policy:
-            _drop(spec, "externalTrafficPolicy")
+        gone += ["externalTrafficPolicy"]
+    _drop(spec, *(name for name in gone if after.spec.get(name) == before.spec.get(name)))
     if after.type != "LoadBalancer" and "loadBalancer" in (done.get("status") or {}):
         done["status"]["loadBalancer"] = {}
     return done
+
+
+def _clear_addresses(spec: Object, after: View, before: View) -> None:
+    if after.has_cluster_ip or not before.has_cluster_ip:
+        return
+    if (after.ip, after.ips) == (before.ip, before.ips):
+        _drop(spec, "clusterIP", "clusterIPs")
+    if after.families == before.families:
+        _drop(spec, "ipFamilies")
+    if after.policy == before.policy:
+        _drop(spec, "ipFamilyPolicy")
 
 
 def _set(part: Object, name: str, value: object) -> None:
