@@ -17,11 +17,9 @@ from .field import (
 )
 from .metadata import validate_metadata_update
 from .syntax import address, dns_subdomain, label_key, network, parse_address
+from .values import IP_MODES, SOURCE_RANGES
 from .view import View
 
-SOURCE_RANGES = "service.beta.kubernetes.io/load-balancer-source-ranges"
-"""The annotation that came before the field; kube-proxy does not read it."""
-IP_MODES = ("Proxy", "VIP")
 _ONLY_FOR_BALANCERS = "may only be used when `type` is 'LoadBalancer'"
 _CLASS = ("spec", "loadBalancerClass")
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from .families import FAMILIES, clusterip_rules
+from .families import clusterip_rules
 from .field import FieldError, Gates, Object, invalid
 from .syntax import family
+from .values import FAMILIES
 from .view import View
 
 _POLICY = ("spec", "ipFamilyPolicy")

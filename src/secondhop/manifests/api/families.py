@@ -6,10 +6,9 @@ from collections.abc import Iterator, Sequence
 
 from .field import FieldError, Gates, duplicate, invalid, not_supported, required
 from .syntax import address, family
+from .values import FAMILIES, FAMILY_POLICIES
 from .view import View
 
-FAMILIES = ("IPv4", "IPv6")
-FAMILY_POLICIES = ("PreferDualStack", "RequireDualStack", "SingleStack")
 _IPS = ("spec", "clusterIPs")
 _FAMILIES = ("spec", "ipFamilies")
 _POLICY = ("spec", "ipFamilyPolicy")

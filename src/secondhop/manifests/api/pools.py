@@ -6,7 +6,7 @@ same input always gives the same cluster.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from ipaddress import IPv4Network
 from itertools import chain
 
@@ -42,12 +42,13 @@ class NodePorts:
         """Give a number back; one that is free stays free."""
         self._taken.discard(number)
 
-    def free(self, spared: Collection[int] = ()) -> int | None:
-        """The lowest free number, the static band last; None when the range is full. Those spared
-        are not offered."""
+    def free(self, spared: Collection[int] = (), own: Collection[int] = ()) -> int | None:
+        """The lowest free number, the static band last; None when the range is full. Those spared,
+        and those of the Service's own, are not offered."""
         band = min(max(16, len(self.numbers) // 32), 128, len(self.numbers))
         order = chain(self.numbers[band:], self.numbers[:band])
-        return next((n for n in order if n not in self._taken and n not in spared), None)
+        free = (n for n in order if n not in self._taken and n not in spared and n not in own)
+        return next(free, None)
 
 
 class Addresses:
@@ -58,6 +59,7 @@ class Addresses:
         self.family = f"IPv{cidr.version}"
         self._taken: set[Address] = set()
         self._order = self._sequence()
+        self._offered: Address | None = None
 
     def refusal(self, ip: Address) -> str:
         """Why an address cannot be had; empty when it can."""
@@ -80,16 +82,18 @@ class Addresses:
     def release(self, ip: Address) -> None:
         """Give an address back; one that is free stays free."""
         self._taken.discard(ip)
-        self._order = self._sequence()
+        self._order, self._offered = self._sequence(), None
 
     def free(self, spared: Collection[Address] = ()) -> Address | None:
         """The lowest free address of the dynamic band, the static band last; None when the range
         is full. Those spared are not offered."""
-        for ip in self._order:
-            if ip not in self._taken and ip not in spared:
-                self._order = chain((ip,), self._order)
-                return ip
-        return None
+        ip = self._offered
+        while ip is None or ip in self._taken or ip in spared:
+            ip = next(self._order, None)
+            if ip is None:
+                break
+        self._offered = ip
+        return ip
 
     def _sequence(self) -> Iterator[Address]:
         """Every address that may be chosen, in the order of choice."""
@@ -98,3 +102,29 @@ class Addresses:
         last = size - 1 if isinstance(self.cidr, IPv4Network) else size
         offsets = chain(range(band + 1 if band else 2, last), range(2, band + 1))
         return (self.cidr[offset] for offset in offsets)
+
+
+class Stock:
+    """Everything that one cluster has to allocate; see Allocator for the arguments."""
+
+    def __init__(self, cidrs: Sequence[Network], node_ports: range, guessed: bool) -> None:
+        self.pools = [Addresses(cidr) for cidr in cidrs]
+        self.families = list(dict.fromkeys(pool.family for pool in self.pools))
+        self.ports = NodePorts(node_ports)
+        self.guessed = guessed
+        self.spared_ports: set[int] = set()
+        self.spared_ips: set[Address] = set()
+
+    def pool_of(self, ip: Address) -> Addresses | None:
+        """The pool that an address is of, or would be if the ranges were wider; None when the
+        cluster has no range of its family."""
+        same = [pool for pool in self.pools if pool.cidr.version == ip.version]
+        return next((pool for pool in same if ip in pool.cidr), same[0] if same else None)
+
+    def release(self, ports: Iterable[int], ips: Iterable[Address]) -> None:
+        """Give numbers and addresses back."""
+        for number in ports:
+            self.ports.release(number)
+        for ip in ips:
+            if pool := self.pool_of(ip):
+                pool.release(ip)

@@ -7,9 +7,8 @@ from collections.abc import Iterator
 from ..problems import Path
 from .field import FieldError, Object, duplicate, forbidden, invalid, not_supported, required
 from .syntax import dns_label, label_key, port_name, port_number
+from .values import PROTOCOLS
 from .view import View
-
-PROTOCOLS = ("SCTP", "TCP", "UDP")
 
 
 def port_rules(service: View) -> Iterator[FieldError]:

@@ -13,15 +13,9 @@ from .field import GATES, FieldError, Gates, Object, forbidden, invalid, not_sup
 from .metadata import validate_labels, validate_metadata, validate_metadata_update
 from .ports import node_port_rules, port_rules
 from .syntax import address, dns_label, dns_subdomain, old_dns_label, parse_address, port_number
+from .values import AFFINITIES, DISTRIBUTIONS, POLICIES, TOPOLOGY_HINTS, TOPOLOGY_MODE, TYPES
 from .view import View
 
-TYPES = ("ClusterIP", "ExternalName", "LoadBalancer", "NodePort")
-AFFINITIES = ("ClientIP", "None")
-POLICIES = ("Cluster", "Local")
-DISTRIBUTIONS = ("PreferClose", "PreferSameNode", "PreferSameZone")
-
-TOPOLOGY_MODE = "service.kubernetes.io/topology-mode"
-TOPOLOGY_HINTS = "service.kubernetes.io/topology-aware-hints"
 _MOST_SECONDS = 86400  # of session affinity
 
 

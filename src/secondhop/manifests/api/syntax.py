@@ -7,6 +7,7 @@ appear in messages are part of the server's words.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from ipaddress import IPv6Address, ip_address, ip_network
 
 from ...model.cluster import Address, Network
@@ -150,6 +151,11 @@ def parse_address(text: str) -> Address | None:
     if isinstance(exact, IPv6Address):
         return exact.ipv4_mapped or exact
     return exact
+
+
+def addresses(texts: Iterable[str]) -> list[Address]:
+    """Those of some texts that are addresses."""
+    return [ip for text in texts if (ip := parse_address(text))]
 
 
 def parse_network(text: str) -> Network | None:
