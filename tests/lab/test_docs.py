@@ -37,9 +37,7 @@ def test_there_are_transcripts() -> None:
 @pytest.mark.parametrize(
     ("document", "command", "printed"), transcripts(), ids=lambda text: text.split("\n")[0][:40]
 )
-def test_a_transcript_is_what_the_command_prints(
-    document: str, command: str, printed: str
-) -> None:
+def test_a_transcript_is_what_the_command_prints(document: str, command: str, printed: str) -> None:
     done = subprocess.run(
         [*SECONDHOP, *shlex.split(command)],
         capture_output=True,

@@ -13,22 +13,14 @@ def check(resource: Resource, service: Object) -> bool:
     """Whether the API server would take this Service, with its defaults, as a new one.
 
     Every refusal is a problem. An object that comes from a server has been accepted, by rules that
-    may be newer or older: its values need not be known, nor its addresses be strictly written.
+    may be older: its addresses need not be strictly written.
     """
     from .api.balancer import validate_service_status
     from .api.service import validate_service
 
-    stored = resource.from_server
-    gates = GATES._replace(strict_addresses=not stored)
-    errors = [
-        error
-        for error in (
-            *validate_service(service, gates=gates),
-            *validate_service_status(service, gates=gates),
-        )
-        if not (error.path == _ALLOCATED and error.type == "Required")
-        and not (stored and error.type == "NotSupported")
-    ]
+    gates = GATES._replace(strict_addresses=not resource.from_server)
+    found = validate_service(service, gates=gates) + validate_service_status(service, gates=gates)
+    errors = [error for error in found if (error.path, error.type) != (_ALLOCATED, "Required")]
     for error in errors:
         refuse(resource, error)
     return not errors
