@@ -9,7 +9,7 @@ reads, without what no prediction can be held against: times, HTTP headers, slic
 recorded.jsonl.gz    one line a scenario, its probes inside
 packetflow.jsonl.gz  one line for each distinct situation of a node, its flows inside
 categorize.jsonl.gz  one line a case
-apicases.jsonl.gz    one line a case of the API server: objects in their JSON form, and what to expect
+apicases.jsonl.gz    one line a case of the API server: objects in JSON form, what to expect
 """
 
 from __future__ import annotations
