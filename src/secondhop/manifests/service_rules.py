@@ -76,29 +76,27 @@ _REMEDIES: tuple[tuple[str, str, str], ...] = (
     ("timeoutSeconds", "", "Give seconds; 10800 is the default."),
     ("targetPort", "", "A name has at most 15 of a-z, 0-9, '-', one letter; a number no quotes."),
     ("ipMode", "is not set", "Remove ipMode, or give the ip."),
-    ("", "RFC 5952", "Write it like that."),
     ("", "valid IP address", "Give one address, or leave it out."),
     ("", "leading 0s", "Write it without leading zeros."),
     ("", "IPv4-mapped", "Write it as an IPv4 address."),
     ("", "valid CIDR", "Write an address and a prefix length."),
     ("", "must match annotations", "Keep only topology-mode."),
     ("ports", "Required", "List at least one port."),
+    ("", "name or generateName", "Give the Service a name."),
     ("name", "Required", "Name every port when there are several."),
     ("externalName", "Required", "Give the DNS name to point to."),
     ("", "Duplicate", "Change or remove one of the two."),
-    ("", "Unsupported", "Write one of those."),
+    ("", "NotSupported", "Write one of those."),
     ("", "Required", "Give it a value."),
     ("", "Forbidden", "Remove it."),
     ("", "", "Correct the value."),
 )
-"""Field, or any; words of the message; what to do next. The first that fits is taken."""
+"""Field, or any; words of the error's type and detail; what to do next. The first fits."""
 
 
 def _remedy(error: FieldError) -> str:
-    message = error.message
     if error.detail.endswith("beyond the prefix length"):
         return f"Write {ip_network(error.value, strict=False)}."
-    names = [part for part in error.path if isinstance(part, str)]
-    return next(
-        remedy for name, words, remedy in _REMEDIES if name in ("", names[-1]) and words in message
-    )
+    said = f"{error.type} {error.detail}"
+    last = [part for part in error.path if isinstance(part, str)][-1]
+    return next(remedy for name, words, remedy in _REMEDIES if name in ("", last) and words in said)

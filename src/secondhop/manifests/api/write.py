@@ -56,8 +56,8 @@ class Write:
         self.ips: list[Address] = []
         self.freed_ports: list[int] = []
         self.freed_ips: list[Address] = []
-        view = View(new)
-        self.asked = (*view.node_ports(), view.health_port)
+        self.view = View(self.service)
+        self.asked = (*self.view.node_ports(), self.view.health_port)
 
     def done(self) -> Allocated:
         """Carry it out; what was taken is given back after a failure."""
@@ -85,7 +85,7 @@ class Write:
     # Addresses.
 
     def _cluster_ips(self) -> None:
-        view = View(self.service)
+        view = self.view
         if self.stored and (view.ips or not view.has_cluster_ip):
             for text in view.ips if not view.headless else []:
                 self._claim_ip(text, view.ips)
@@ -93,9 +93,9 @@ class Write:
         choice = choose_families(self.service, self.old, self.stock.families, self.gates)
         if choice.errors:
             self._refuse(*choice.errors)
-        self.service["spec"] |= choice.fields
         if choice.errors or choice.settled:
             return
+        self.service["spec"] |= choice.fields
         old, view = self.old, View(self.service)
         if old is None or not old.has_cluster_ip:
             if view.has_cluster_ip and not view.headless:
@@ -147,7 +147,7 @@ class Write:
 
     def _new_node_ports(self) -> None:
         """Ports of one number share a node port; a second explicit one is had besides."""
-        view = View(self.service)
+        view = self.view
         shared: dict[int, int] = {}
         asked: dict[int, int] = {}
         for port in view.ports:
@@ -169,7 +169,7 @@ class Write:
 
     def _changed_node_ports(self, old: View) -> None:
         """Each port by itself: those it had are its own, the missing are new ones."""
-        view = View(self.service)
+        view = self.view
         had = old.node_ports() if old.type in EXTERNAL else []
         pairs: list[tuple[str, int]] = []
         for n, port in enumerate(view.ports if view.type in EXTERNAL else []):
@@ -190,7 +190,7 @@ class Write:
         self.freed_ports += [number for number in had if number not in left]
 
     def _health_port(self) -> None:
-        view, old = View(self.service), self.old
+        view, old = self.view, self.old
         needed = old is not None and old.needs_health_port
         if needed and old is not None and not view.needs_health_port:
             self.freed_ports.append(old.health_port)
