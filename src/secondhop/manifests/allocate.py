@@ -10,25 +10,34 @@ from .api.field import FieldError
 from .api.view import View
 from .resource import Resource
 from .service_rules import refuse
-from .services import Declared, to_model
+from .services import Declared, Unsound, to_model
 
 
 def allocated(
-    declared: Sequence[Declared], ranges: Sequence[Network], *, stated: bool
+    declared: Sequence[Declared],
+    unsound: Sequence[Unsound],
+    ranges: Sequence[Network],
+    *,
+    stated: bool,
 ) -> list[Declared]:
     """All Services with what the API server would choose for them; what they ask for goes first.
 
-    ranges: the Service CIDRs; stated: they are the user's, so that an address outside is refused.
+    The unsound come last, for what else is wrong with them. ranges: the Service CIDRs; stated: they
+    are the user's, so that an address outside is refused.
     """
     allocator = Allocator(ranges, guessed=not stated)
     allocator.spare(one.service_object for one in declared)
     holders: dict[object, Resource] = {}
     done = []
-    for one in declared:
+    everyone: list[Declared | Unsound] = [*declared, *unsound]
+    for one in everyone:
         stored = one.resource.from_server
         write = allocator.create(one.service_object, stored=stored, thorough=True)
         for error in write.errors:
-            refuse(one.resource, error, _hint(error, holders))
+            if isinstance(one, Declared) or error.path not in one.fields:
+                refuse(one.resource, error, _hint(error, holders))
+        if isinstance(one, Unsound):
+            continue
         view = View(write.service)
         for key in (*view.node_ports(), view.health_port, *view.ips):
             holders.setdefault(key, one.resource)

@@ -22,7 +22,7 @@ from .problems import Problems
 from .ranges import SERVICE_RANGES, probable, single
 from .read import Document
 from .resource import Resource
-from .services import Declared, read_service
+from .services import Declared, Unsound, read_service
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,14 +52,16 @@ def build(
     """
     problems = Problems()
     objects = sort_out(documents, namespace, problems)
-    declared = [one for r in objects.of("Service") if (one := read_service(r)) is not None]
+    services = [read_service(resource) for resource in objects.of("Service")]
+    declared = [one for one in services if isinstance(one, Declared)]
+    unsound = [one for one in services if isinstance(one, Unsound)]
     endpoints = sliced(objects.of("EndpointSlice"))
     wanted = list(read_pods(objects.of("Pod", *WORKLOADS)))
     lab = _with_service_ranges(_lab(objects, wanted), objects, declared)
     if proxy_mode is not None:
         lab = replace(lab, proxy=replace(lab.proxy, mode=proxy_mode))
     stated = _states_services(objects)
-    complete = allocated(declared, lab.cni.service_cidrs, stated=stated)
+    complete = allocated(declared, unsound, lab.cni.service_cidrs, stated=stated)
     if problems.about("Lab"):  # its nodes may not be the ones that are meant
         problems.settle()
     places = Places(machines(lab.nodes, objects.of("Node")), lab.placement)

@@ -9,8 +9,9 @@ from .problems import Path
 from .resource import LABEL_REMEDY, SUBDOMAIN_REMEDY, Resource
 
 
-def check(resource: Resource, service: Object) -> bool:
-    """Whether the API server would take this Service, with its defaults, as a new one.
+def check(resource: Resource, service: Object) -> frozenset[Path]:
+    """The fields for which the API server would refuse this Service, with its defaults, as a new
+    one; none when it takes it.
 
     Every refusal is a problem. An object that comes from a server has been accepted, by rules that
     may be older: its addresses need not be strictly written.
@@ -23,7 +24,7 @@ def check(resource: Resource, service: Object) -> bool:
     errors = [error for error in found if (error.path, error.type) != (_ALLOCATED, "Required")]
     for error in errors:
         refuse(resource, error)
-    return not errors
+    return frozenset(error.path for error in errors)
 
 
 _ALLOCATED: Path = ("spec", "healthCheckNodePort")

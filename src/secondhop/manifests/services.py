@@ -12,6 +12,7 @@ from .api.syntax import addresses, parse_address, parse_network
 from .api.update import synced
 from .api.values import TOPOLOGY_HINTS, TOPOLOGY_MODE
 from .api.view import View
+from .problems import Path
 from .resource import Resource, protocol_of
 from .service_rules import check
 
@@ -39,13 +40,21 @@ class Declared(NamedTuple):
         return View(self.service_object).headless
 
 
-def read_service(resource: Resource) -> Declared | None:
-    """The Service of a resource; None, and problems, if the API server would refuse it."""
+class Unsound(NamedTuple):
+    """A Service that the API server would refuse, for these of its fields at least."""
+
+    resource: Resource
+    service_object: Object
+    fields: frozenset[Path]
+
+
+def read_service(resource: Resource) -> Declared | Unsound:
+    """The Service of a resource; refusals are problems."""
     given: Object = resource.document.object
     metadata = {**given["metadata"], "namespace": resource.namespace}
     value = synced(default_service({**given, "metadata": metadata}))
-    if not check(resource, value):
-        return None
+    if fields := check(resource, value):
+        return Unsound(resource, value, fields)
     spec: dict[str, Any] = value["spec"]
     return Declared(
         resource=resource,

@@ -429,6 +429,13 @@ def test_every_mistake_in_one_pass() -> None:
         "spec.LoadBalancerSourceRanges",
         "spec.LoadBalancerSourceRanges[0]",
     }
+    taken = service("a", type="NodePort", ports=[{"port": 1, "nodePort": 30001}])
+    twice = ports(("a", 1, "TCP"), ("a", 2, "TCP"), nodePort=30001)
+    assert refusals(taken, service("b", type="NodePort", ports=twice)) == [
+        ("spec.ports[1].name", 'Duplicate value: "a"'),
+        ("spec.ports[1].nodePort", "Duplicate value: 30001"),
+        ("spec.ports[0].nodePort", "Invalid value: 30001: provided port is already allocated"),
+    ]
 
 
 def test_problems_stand_where_the_user_wrote_the_field() -> None:
