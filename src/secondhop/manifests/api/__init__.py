@@ -3,8 +3,9 @@
 Plain objects in, plain objects out: no file, no clock, no randomness. Each step is a file of its
 own, so that a reader who allocates does not load the rules.
 
-    create: defaults -> update.synced -> allocator.create -> service.validate_service
-    update: defaults -> update.kept -> allocator.update -> update.cleared -> validate_service
+    create: default_service -> synced -> Allocator.create -> validate_service
+    update: default_service -> synced -> kept -> Allocator.update -> cleared -> validate_service
 
-A write that fails in the allocator is answered with that error alone.
+A write that the allocator refuses is answered with that error alone; one that is refused later is
+taken back with Allocator.revert, one that is stored ends with Allocator.commit.
 """
