@@ -24,7 +24,7 @@ def transcripts() -> list[tuple[str, str, str]]:
 def settled(text: str) -> str:
     """Without what differs from run to run, and where lines therefore break."""
     text = " ".join(text.split())
-    text = re.sub(r"in \d+\.\d\d s\.", "in 0.08 s.", text)
+    text = re.sub(r"\(\d+\.\d\d s\)", "(0.08 s)", text)
     text = re.sub(r"(RemoteAddr: \S+):\d+", r"\1:0", text)
     text = re.sub(r"\d+ MiB available", "0 MiB available", text)
     return re.sub(r"(traffic-test-\w+-\w{5}) \d+", r"\1 N", text)

@@ -2,13 +2,15 @@
 
 import json
 import subprocess
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
+from conftest import Unprivileged
 from support import deployment, enter, lab, pod, random_world, reference, service, world
 
+from secondhop.errors import EnvironmentUnable, UsageError
 from secondhop.experiment.plan import flows
 from secondhop.experiment.run import Probed, run
 from secondhop.lab.client import Lab
@@ -190,8 +192,8 @@ def test_a_trial_disagrees_over_an_unpredicted_pair_and_a_missing_backend() -> N
     assert not replace(trial, observed=none).agree
 
 
-def test_the_command_line_says_so(unprivileged: object) -> None:
-    done = unprivileged.run("run", "-o", "json")  # type: ignore[attr-defined]
+def test_the_command_line_says_so(unprivileged: Unprivileged) -> None:
+    done = unprivileged.run("run", "-o", "json")
     assert done.returncode == 0, done.stderr
     answer = json.loads(done.stdout)
     assert answer["agree"] is True
@@ -199,6 +201,7 @@ def test_the_command_line_says_so(unprivileged: object) -> None:
     assert [c["id"] for c in answer["claims"] if c["verdict"] == "false"] == [
         "source-is-node-ip",
         "local-loses-client-ip",
+        "change-cuts-connections",
     ]
 
 
@@ -215,4 +218,95 @@ def test_a_curl_of_the_host_sees_nothing_of_the_lab() -> None:
     with Lab() as running:
         running.start(reference()[0].cluster)
         assert host() == before
-    assert sys.version_info >= (3, 11)
+
+
+@pytest.mark.parametrize(
+    "container",
+    [
+        {"args": ["--port", "8080"]},
+        {"command": ["/whoami", "-port=8080"]},
+        {"env": [{"name": "WHOAMI_PORT_NUMBER", "value": "8080"}]},
+    ],
+)
+def test_whoami_listens_where_it_is_told(container: dict[str, Any]) -> None:
+    ports = [{"port": 80, "targetPort": 8080, "nodePort": 30080}]
+    made = trials(world(deployment(**container), service(ports=ports)))
+    assert [t.observed.fate for t in made].count(Fate.DELIVERED) == 3
+    assert not disagreements(made)
+
+
+def test_a_service_that_targets_a_port_where_whoami_does_not_listen() -> None:
+    """The pod itself would refuse, which is said before there is a lab."""
+    ports = [{"port": 80, "targetPort": 8080, "nodePort": 30080}]
+    with pytest.raises(UsageError, match=r"targets port 8080 of pod .* listens on 80 "):
+        trials(world(deployment(), service(ports=ports)))
+
+
+@pytest.mark.parametrize(
+    ("podip", "says"),
+    [
+        ("10.42.0.9", "outside xjp1's pod CIDR 10.42.1.0/24"),
+        ("10.42.1.1", "which is xjp1's own or its broadcast"),
+        ("10.42.1.255", "which is xjp1's own or its broadcast"),
+    ],
+)
+def test_addresses_that_no_pod_can_have(podip: str, says: str) -> None:
+    odd = pod("web-0", "xjp1")
+    odd["status"]["podIP"] = podip
+    with pytest.raises(UsageError, match=says):
+        trials(world(odd, service()))
+
+
+def test_two_pods_of_one_address() -> None:
+    twins = [pod("web-0", "xjp1"), pod("web-1", "xjp1")]
+    for twin in twins:
+        twin["status"]["podIP"] = "10.42.1.9"
+    says = r"pods default/web-0 and default/web-1 both have the address 10\.42\.1\.9"
+    with pytest.raises(UsageError, match=says):
+        trials(world(*twins, service()))
+
+
+def test_an_endpoint_that_is_on_no_node() -> None:
+    one = {
+        "apiVersion": "discovery.k8s.io/v1",
+        "kind": "EndpointSlice",
+        "metadata": {"name": "web-1", "labels": {"kubernetes.io/service-name": "web"}},
+        "addressType": "IPv4",
+        "ports": [{"name": "", "port": 80, "protocol": "TCP"}],
+        "endpoints": [{"addresses": ["1.2.3.4"], "conditions": {"ready": True}}],
+    }
+    with pytest.raises(UsageError, match=r"endpoint 1\.2\.3\.4:80 .* is on no node of the lab"):
+        trials(world(service(), one))
+
+
+@pytest.mark.parametrize("proxy", [{"mode": "nftables"}, {"external": "/usr/bin/kube-proxy"}])
+def test_what_the_lab_cannot_be_yet(proxy: dict[str, str]) -> None:
+    asked = {"apiVersion": "secondhop/v1", "kind": "Lab", "proxy": proxy}
+    with pytest.raises(EnvironmentUnable):
+        trials(world(asked, deployment(), service()))
+
+
+def test_hops_to_a_host_network_pod_count_its_own_node() -> None:
+    host = pod("web-0", "xjp1")
+    host["spec"]["hostNetwork"] = True
+    made = trials(world(host, service()))
+    assert rows(made) == [
+        ("Cluster", "xjp1", "delivered", ["192.168.22.2"], [1]),
+        ("Cluster", "gz1", "delivered", ["192.168.8.1"], [2]),
+        ("Local", "xjp1", "delivered", ["192.168.22.2"], [1]),
+        ("Local", "gz1", "dropped", [], []),
+    ]
+    assert not disagreements(made)
+
+
+def test_two_host_network_pods_of_one_port_and_node() -> None:
+    """As on a real node: the second cannot listen, so it is not ready."""
+    pods = [pod("web-0", "xjp1"), pod("web-1", "xjp1")]
+    for one in pods:
+        one["spec"]["hostNetwork"] = True
+    built = world(*pods, service())
+    with Lab() as throw_away:
+        events = run(throw_away, built, built.cluster.services[0])
+        made = [event.trial for event in events if isinstance(event, Probed)]
+        assert "pod default/web-1 on xjp1 is not ready: it cannot listen" in throw_away.notes[0]
+    assert not disagreements(made)

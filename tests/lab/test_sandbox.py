@@ -1,5 +1,6 @@
 """Nothing outlives the lab, whatever kills it; and a kernel that refuses is named."""
 
+import contextlib
 import json
 import os
 import random
@@ -37,8 +38,19 @@ def alive(session: int) -> list[str]:
     return found
 
 
+def namespaces(session: int | None = None) -> set[str]:
+    """The user, network and pid namespaces that processes are in: all, or those of a session."""
+    found = set()
+    for link in Path("/proc").glob("[0-9]*/ns/*"):
+        if link.name in ("user", "net", "pid"):
+            with contextlib.suppress(OSError):
+                if session in (None, os.getsid(int(link.parts[2]))):
+                    found.add(os.readlink(link))
+    return found
+
+
 def host() -> tuple[str, set[str], set[str]]:
-    """What a lab could leave: links, temporary files, namespaces that some process is in."""
+    """What a lab could leave: links, temporary files, mounts."""
     links = subprocess.run(["ip", "-o", "link"], capture_output=True, text=True, check=True).stdout
     runtime = Path(os.environ.get("XDG_RUNTIME_DIR", "/run"))
     files = {str(p) for folder in (Path("/tmp"), runtime) for p in folder.glob("*second*")}
@@ -47,15 +59,20 @@ def host() -> tuple[str, set[str], set[str]]:
 
 
 def killed_at(moment: float, number: int) -> list[str]:
-    """Start a run, end it by a signal after that many seconds; what is left two seconds later."""
+    """Start a run, end it by a signal after that many seconds; the processes and namespaces of it
+    that are left two seconds later."""
     process = subprocess.Popen(
         RUN, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
     )
     time.sleep(moment)
+    own = {os.readlink(f"/proc/self/ns/{kind}") for kind in ("user", "net", "pid")}
+    born = namespaces(process.pid) - own
     process.send_signal(number)
     process.wait(10)
     deadline = time.monotonic() + GONE_SECONDS
-    while (left := alive(process.pid)) and time.monotonic() < deadline:
+    while (left := alive(process.pid) + sorted(born & namespaces())) and (
+        time.monotonic() < deadline
+    ):
         time.sleep(0.02)
     return left
 
@@ -106,6 +123,26 @@ def test_a_command_of_the_lab_does_not_outlive_it() -> None:
     assert inside.wait(GONE_SECONDS) != 0
 
 
+CODE = """
+import ctypes, os, subprocess, sys, time
+ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER: orphans come to us
+subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+time.sleep(0.2)
+try:
+    print(os.waitpid(-1, os.WNOHANG))
+except ChildProcessError:
+    print("none")
+"""
+
+
+@pytest.mark.parametrize("arguments", [[], ["-f", "/nothing"]], ids=["good", "bad input"])
+def test_no_zombie_is_left_to_the_first_process(arguments: list[str]) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", CODE, *RUN, *arguments], capture_output=True, text=True, timeout=30
+    )
+    assert done.stdout == "none\n", done.stderr
+
+
 def test_the_lab_has_a_user_of_its_own() -> None:
     uids = sandboxed(lambda: (os.getuid(), os.getpid(), Path("/proc/self/uid_map").read_text()))
     assert uids[:2] == (0, 1)
@@ -138,7 +175,7 @@ def nested_run(*arguments: str) -> tuple[int, str, str]:
 def test_a_kernel_that_refuses_still_gets_the_prediction() -> None:
     status, out, err = nested_run("run")
     assert status == 3
-    assert out.splitlines()[0] == "default/traffic-test: predicted, not observed"
+    assert out.splitlines()[0] == "default/traffic-test: predicted, not observed (k8s 1.36)"
     assert out.count("\nCluster ") + out.count("\nLocal ") == 4
     assert "user.max_user_namespaces" in err
     assert "Traceback" not in err
@@ -181,3 +218,43 @@ def test_doctor_tells_the_refusals_apart(
     assert told in detail
     assert remedy in advice
     assert isinstance(refused(1), EnvironmentUnable)
+
+
+def test_ctrl_c_is_answered_at_any_moment() -> None:
+    """The terminal sends it to every process of the group."""
+    for moment in moments(12):
+        process = subprocess.Popen(
+            RUN, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, process_group=0
+        )
+        time.sleep(0.05 + moment)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGINT)
+        _, said = process.communicate(timeout=10)
+        assert "Traceback" not in said
+        assert process.returncode in (0, 130, -signal.SIGINT)  # the last: before Python is up
+
+
+def test_closed_standard_streams_cost_nothing() -> None:
+    """As cron or a supervisor may start it: no socket of ours may get the number of one."""
+    done = subprocess.run(
+        ["sh", "-c", '"$@" <&- 2>&-', "sh", *RUN, "-o", "json"],
+        stdout=subprocess.PIPE,
+        text=True,
+        timeout=30,
+    )
+    assert done.returncode == 0
+    assert json.loads(done.stdout)["kind"] == "Experiment"
+
+
+def test_a_process_limit_is_told_as_such() -> None:
+    """fork() is refused: not a defect of ours, not a failure to write."""
+    limit = "import resource; resource.setrlimit(resource.RLIMIT_NPROC, (1, 1))\n"
+    done = subprocess.run(
+        [sys.executable, "-c", limit + RUN[2], "run"],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        user=54321 if os.geteuid() == 0 else None,
+    )
+    assert done.returncode == 3
+    assert done.stderr.startswith("secondhop: the system refuses: ")

@@ -71,7 +71,11 @@ def test_settings_do_not_depend_on_the_hosts(running: Lab, where: str) -> None:
             assert read(running, where, f"ipv4/conf/{device}/rp_filter") == "0", device
         if device not in ("lo", "port0", "port1", "port2"):
             assert read(running, where, f"ipv4/conf/{device}/forwarding") == "1", device
+            if where != "router":
+                assert read(running, where, f"ipv4/conf/{device}/route_localnet") == "1", device
     assert read(running, where, "ipv4/icmp_ratelimit") == "0"  # trap 11
+    assert read(running, where, "ipv4/icmp_msgs_per_sec") == "100000"
+    assert read(running, where, "ipv4/icmp_msgs_burst") == "10000"
 
 
 def test_the_pods_bridge_is_pinned_and_its_ports_hairpin(running: Lab) -> None:

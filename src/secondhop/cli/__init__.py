@@ -15,13 +15,27 @@ from ..errors import SecondhopError
 _VERBS: Mapping[str, str] = {
     "run": "The experiment on a throw-away lab: prediction and packets, side by side.",
     "explain": "Prediction only: where traffic to a Service lands, and why.",
+    "diff": "What an update of a Service changes, worst first, and what would make it safe.",
     "schema": "The JSON Schema of an output.",
     "doctor": "What this machine can do, and the remedy for what it cannot.",
 }
 
 
+_SIGPIPE = 128 + 13
+_UNABLE = 3
+_STDERR = 2
+
+
 class _Verbs(click.Group):
     """Lists the verbs without importing them."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Ends quietly when the reader of stdout has gone: to click `| head` is a failure."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            _give_up_writing()
+            sys.exit(_SIGPIPE)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(_VERBS)
@@ -50,8 +64,21 @@ def secondhop() -> None:
     """
 
 
+def _give_up_writing() -> None:
+    """So that the interpreter does not fail once more over what is still to be written."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _open_standard_streams() -> None:
+    """Where a caller (cron, say) closed some, lest a socket of ours gets their number."""
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= _STDERR:
+        pass
+    os.close(descriptor)
+
+
 def main() -> None:
     """Entry point: every deliberate error becomes its message and exit code."""
+    _open_standard_streams()
     try:
         secondhop.main(standalone_mode=False)
     except click.ClickException as error:
@@ -60,9 +87,11 @@ def main() -> None:
     except SecondhopError as error:
         click.echo(f"secondhop: {error}", err=True)
         sys.exit(error.exit_code)
+    except OSError as error:
+        click.echo(f"secondhop: the system refuses: {error}", err=True)
+        click.echo("  Free what is short (disk, processes, open files) and try again.", err=True)
+        _give_up_writing()
+        sys.exit(_UNABLE)
     except (KeyboardInterrupt, click.Abort):
         click.echo("secondhop: interrupted; nothing is left behind", err=True)
         sys.exit(130)
-    except BrokenPipeError:  # the reader of stdout has gone: `| head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(141)

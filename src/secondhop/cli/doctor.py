@@ -25,6 +25,7 @@ def command(output: str) -> None:
         click.echo(
             report.document(
                 "Diagnosis",
+                None,
                 {
                     "able": able,
                     "checks": [

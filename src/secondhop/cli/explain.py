@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 import click
 
 from ..errors import UsageError
-from .source import choose, input_options, load
+from .source import choose, input_options, load, proxy_options, services_of
 
 if TYPE_CHECKING:
     from ..manifests import World
-    from ..model.cluster import Cluster, ProxyMode, Service
+    from ..model.cluster import Cluster, Service
     from ..model.fate import Outcome
     from ..model.flow import Flow
     from ..predict.matrix import Row
@@ -25,6 +25,9 @@ _Cells: TypeAlias = "Iterator[tuple[Service | None, Flow, Outcome]]"
 @click.argument("service", required=False, metavar="[svc/NAME]")
 @input_options
 @click.option(
+    "-l", "--selector", "labels", help="Only Services with these labels, as kubectl takes them."
+)
+@click.option(
     "--from",
     "sender",
     metavar="SENDER",
@@ -35,23 +38,21 @@ _Cells: TypeAlias = "Iterator[tuple[Service | None, Flow, Outcome]]"
     "--via", metavar="NODE", help="With --to: where the network delivers an address of no node."
 )
 @click.option("--all", "everything", is_flag=True, help="Every source × destination.")
-@click.option(
-    "--proxy-mode",
-    type=click.Choice(["iptables", "nftables"]),
-    help="kube-proxy's mode, in place of the Lab file's.",
-)
+@proxy_options
 @click.option(
     "-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True
 )
 def command(
     service: str | None,
     files: tuple[str, ...],
-    namespace: str,
+    namespace: str | None,
+    labels: str | None,
     sender: str | None,
     target: str | None,
     via: str | None,
     everything: bool,
-    proxy_mode: ProxyMode | None,
+    proxy_mode: str | None,
+    kube_version: str | None,
     output: str,
 ) -> None:
     """Predict where traffic to Services lands, and why. Sends nothing.
@@ -60,16 +61,21 @@ def command(
     outside client at every entry, unless --all or --to asks for more.
     """
     _refuse_mixtures(sender, target, via, everything)
-    world = load(files, namespace, proxy_mode)
+    world = load(files, namespace, proxy_mode, kube_version)
     chosen = None if service is None else choose(world, service, namespace)
-    services = world.cluster.services if chosen is None else (chosen,)
+    services = _services(world, namespace, labels) if chosen is None else (chosen,)
     if target is not None:
-        answer = _flow(world.cluster, chosen, _Typed(sender or "client", target, via, namespace))
+        typed = _Typed(sender or "client", target, via, namespace or "default")
+        answer = _flow(world.cluster, chosen, typed)
     elif not services:
-        raise UsageError("the input has no Service", "Add one to the files given with -f.")
+        wanted = f" with labels {labels}" if labels else ""
+        where = f" in namespace {namespace}" if namespace else ""
+        raise UsageError(
+            f"the input has no Service{where}{wanted}", "Add one to the files given with -f."
+        )
     else:
         answer = (_table if everything else _overview)(world.cluster, services)
-    sys.stdout.writelines(_json(answer) if output == "json" else _text(answer, world))
+    sys.stdout.writelines((_json if output == "json" else _text)(answer, world))
 
 
 def _refuse_mixtures(
@@ -81,6 +87,17 @@ def _refuse_mixtures(
             raise UsageError(f"{name} needs --to", f"Add --to ADDR:PORT, or leave {name} out.")
     if target is not None and everything:
         raise UsageError("--to is one flow, --all is every flow", "Leave one of the two out.")
+
+
+def _services(world: World, namespace: str | None, labels: str | None) -> tuple[Service, ...]:
+    """The Services that -n and -l leave."""
+    services = services_of(world, namespace)
+    if labels is None:
+        return services
+    from .selector import selector
+
+    matches = selector(labels)
+    return tuple(service for service in services if matches(service.labels))
 
 
 class _Answer(NamedTuple):
@@ -145,20 +162,22 @@ def _flow(cluster: Cluster, chosen: Service | None, typed: _Typed) -> _Answer:
             f"{flow.destination} belongs to no node, so the network must bring it to one",
             f"Say to which with --via: {', '.join(node.name for node in cluster.nodes)}.",
         )
-    return _Answer(iter([(service, flow, outcome)]), explain.flow(service, flow, outcome))
+    return _Answer(
+        iter([(service, flow, outcome)]), explain.flow(service, flow, outcome, cluster.kube_version)
+    )
 
 
-def _json(answer: _Answer) -> Iterator[str]:
+def _json(answer: _Answer, world: World) -> Iterator[str]:
     from ..report import json
 
-    return json.prediction(answer.cells)
+    return json.prediction(answer.cells, world.cluster.kube_version)
 
 
 def _text(answer: _Answer, world: World) -> Iterator[str]:
-    from ..report import explain
+    from ..report.layout import basis
 
     for line in answer.lines:
         yield f"{line}\n"
     yield "\n"
-    for line in explain.basis(world.cluster, world.notes, world.skipped):
+    for line in basis("Predicted, not tried", world.cluster, world.notes, world.skipped):
         yield f"{line}\n"

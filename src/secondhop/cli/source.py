@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import click
 
 from ..errors import UsageError
 
 if TYPE_CHECKING:
-    from ..manifests import World
-    from ..model.cluster import ProxyMode, Service
+    from ..manifests import Document, World
+    from ..model.cluster import Service
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 _NAMED = 10
+_DEFAULT = "default"
 
 
 def input_options(function: _F) -> _F:
     """`-f` and `-n`, as kubectl has them."""
     function = click.option(
-        "-n", "--namespace", default="default", help="Namespace of objects that name none."
+        "-n", "--namespace", help="Only Services of this namespace; also that of objects without."
     )(function)
     return click.option(
         "-f",
@@ -32,35 +34,89 @@ def input_options(function: _F) -> _F:
     )(function)
 
 
-def load(files: Sequence[str], namespace: str, proxy_mode: ProxyMode | None = None) -> World:
-    """The objects of these files, or the reference experiment. Raises ManifestError.
+def proxy_options(function: _F) -> _F:
+    """`--proxy-mode` and `--kube-version`: whose rules a prediction is by."""
+    function = click.option(
+        "--kube-version",
+        metavar="X.Y",
+        help="Kubernetes release of the cluster. Default: the newest known, which is printed.",
+    )(function)
+    return click.option(
+        "--proxy-mode",
+        metavar="MODE",
+        help="iptables or nftables, in place of the Lab file's. No verdict is given for others.",
+    )(function)
 
-    proxy_mode: in place of what a Lab document says.
-    """
-    from ..manifests import build, read_files, reference_documents
 
-    documents = read_files(files) if files else reference_documents()
-    return build(documents, namespace=namespace, proxy_mode=proxy_mode)
+class Input(NamedTuple):
+    """What the shared options say: files, the namespace (None: of all), and the proxy mode and
+    Kubernetes release as typed, None for the Lab's and the newest."""
+
+    files: Sequence[str]
+    namespace: str | None
+    proxy_mode: str | None = None
+    kube_version: str | None = None
+
+    @property
+    def home(self) -> str:
+        """The namespace of objects that name none."""
+        return self.namespace or _DEFAULT
+
+    def documents(self) -> list[Document]:
+        """The objects of the files, or the reference experiment. Raises ManifestError."""
+        from ..manifests import read_files, reference_documents
+
+        return read_files(self.files, sys.stdin) if self.files else reference_documents()
+
+    def world(self, documents: Sequence[Document]) -> World:
+        """What they make. Raises ManifestError, and UsageError for a proxy or a release whose
+        rules are not known."""
+        from ..manifests import build
+        from ..model.version import NEWEST, read_version
+        from ..predict.modelled import modelled
+
+        version = NEWEST if self.kube_version is None else read_version(self.kube_version)
+        mode = None if self.proxy_mode is None else modelled(self.proxy_mode, version)
+        world = build(documents, namespace=self.home, proxy_mode=mode, kube_version=version)
+        modelled(world.cluster.proxy.mode, version)
+        return world
 
 
-def choose(world: World, wanted: str | None, namespace: str) -> Service:
+def load(
+    files: Sequence[str],
+    namespace: str | None,
+    proxy_mode: str | None = None,
+    kube_version: str | None = None,
+) -> World:
+    """The objects of these files, or the reference experiment; see Input."""
+    given = Input(files, namespace, proxy_mode, kube_version)
+    return given.world(given.documents())
+
+
+def services_of(world: World, namespace: str | None) -> tuple[Service, ...]:
+    """The Services of one namespace, or all."""
+    services = world.cluster.services
+    return tuple(s for s in services if namespace in (None, s.namespace))
+
+
+def choose(world: World, wanted: str | None, namespace: str | None) -> Service:
     """The Service that `svc/NAME` names, or the only one that outside traffic can enter.
 
     Raises UsageError naming the candidates.
     """
-    services = world.cluster.services
     if wanted is None:
+        services = services_of(world, namespace)
         open_ones = [s for s in services if any(p.node_port for p in s.ports)] or services
         if len(open_ones) == 1:
             return open_ones[0]
         raise UsageError(
             f"the input has {len(open_ones)} Services to choose from"
             + (": " + ", ".join(map(str, open_ones)) if open_ones else ""),
-            "Name one, for example svc/NAME (with -n NAMESPACE)."
+            f"Name one: svc/{open_ones[0].name} -n {open_ones[0].namespace}"
             if open_ones
             else "Add a Service to the files given with -f.",
         )
-    name = _name(wanted)
+    services, namespace, name = world.cluster.services, namespace or _DEFAULT, _name(wanted)
     for service in services:
         if (service.namespace, service.name) == (namespace, name):
             return service
@@ -72,6 +128,8 @@ def choose(world: World, wanted: str | None, namespace: str) -> Service:
 
 
 def _name(wanted: str) -> str:
+    if wanted.endswith((".yaml", ".yml", ".json")):
+        raise UsageError(f"{wanted} is a file, not a Service", f"Did you mean -f {wanted}?")
     kind, slash, name = wanted.partition("/")
     if not slash:
         return wanted

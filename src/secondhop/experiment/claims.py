@@ -22,20 +22,28 @@ class _Case:
 
     cluster: Cluster
     trials: Sequence[Trial]
-    ready: Mapping[int, Sequence[Endpoint]]
-    """Ready endpoints by node port."""
+    usable: Mapping[int, Sequence[Endpoint]]
+    """By TCP node port, the endpoints that may serve: ready ones, and those that end but serve."""
     held: tuple[int, int]
     """Connections that outlived the change of policy, and how many there were."""
 
     def under(self, policy: Policy, *, answered: bool = False) -> list[Trial]:
-        return [t for t in self.trials if t.policy == policy and (t.observed.seen or not answered)]
+        """The rows of a policy whose port has endpoints at all: none anywhere is another matter."""
+        return [
+            trial
+            for trial in self.trials
+            if trial.policy == policy
+            and self.usable[trial.flow.destination.port]
+            and (trial.observed.seen or not answered)
+        ]
 
     def holding(self, trial: Trial) -> int:
-        """How many ready endpoints the row's entry node holds."""
+        """How many usable endpoints the row's entry node holds."""
         entry = trial.flow.destination
-        return sum(endpoint.node == entry.node for endpoint in self.ready[entry.port])
+        return sum(endpoint.node == entry.node for endpoint in self.usable[entry.port])
 
 
+_LEAST, _NAMED = 5, 6
 _Finding: TypeAlias = tuple[bool, str] | None
 _Judge: TypeAlias = Callable[[_Case], _Finding]
 
@@ -47,11 +55,16 @@ def judge(
 
     held: how many connections from before the change of policy still answered, and of how many.
     """
-    ready = {
-        port.node_port: [e for e in cluster.endpoints_of(service, port, 4) if e.ready]
+    usable = {
+        port.node_port: [
+            endpoint
+            for endpoint in cluster.endpoints_of(service, port, 4)
+            if endpoint.ready or (endpoint.serving and endpoint.terminating)
+        ]
         for port in service.ports
+        if port.protocol == "TCP"
     }
-    case = _Case(cluster, trials, ready, held)
+    case = _Case(cluster, trials, usable, held)
     found = []
     for name, (says, condition, judged) in _CLAIMS.items():
         if finding := judged(case):
@@ -62,18 +75,28 @@ def judge(
 
 
 def _even(case: _Case) -> _Finding:
-    counts = Counter[str]()
-    for trial in case.under("Cluster", answered=True):
-        for seen, count in trial.observed.seen.items():
-            counts[seen.pod] += count
-    pods = sorted({e.pod for endpoints in case.ready.values() for e in endpoints} | set(counts))
-    if len(pods) < 2 or not counts:
-        return None
-    total = sum(counts.values())
-    mean = total / len(pods)
-    statistic = sum((counts[pod] - mean) ** 2 / mean for pod in pods)
-    shares = ", ".join(f"{pod} {counts[pod]}" for pod in pods)
-    return statistic <= _chi_square(len(pods) - 1), f"of {total} connections: {shares}"
+    """By port, and only where chance leaves something to judge: five connections a pod or more."""
+    told, even = [], True
+    for port, endpoints in case.usable.items():
+        pods = sorted({e.pod for e in endpoints if e.ready})
+        counts = Counter[str]()
+        for trial in case.under("Cluster", answered=True):
+            if trial.flow.destination.port == port:
+                for seen, count in trial.observed.seen.items():
+                    counts[seen.pod] += count
+        pods = sorted({*pods, *counts})
+        if len(pods) < 2 or counts.total() < _LEAST * len(pods):
+            continue
+        mean = counts.total() / len(pods)
+        statistic = sum((counts[pod] - mean) ** 2 / mean for pod in pods)
+        even &= statistic <= _chi_square(len(pods) - 1)
+        if len(pods) <= _NAMED:
+            shares = ", ".join(f"{pod} {counts[pod]}" for pod in pods)
+        else:
+            each = [counts[pod] for pod in pods]
+            shares = f"{len(pods)} pods {min(each)} to {max(each)} each"
+        told.append(f"of {counts.total()} connections to port {port}: {shares}")
+    return (even, "; ".join(told)) if told else None
 
 
 def _chi_square(degrees: int) -> float:
@@ -97,7 +120,7 @@ def _second_hop(case: _Case) -> _Finding:
     for trial in case.under("Cluster", answered=True):
         if not case.holding(trial):
             elsewhere.update(trial.observed.hops)
-        elif case.holding(trial) == len(case.ready[trial.flow.destination.port]):
+        elif case.holding(trial) == len(case.usable[trial.flow.destination.port]):
             here.update(trial.observed.hops)
     if not here or not elsewhere:
         return None

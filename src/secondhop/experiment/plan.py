@@ -24,15 +24,13 @@ def flows(cluster: Cluster, service: Service) -> list[Flow]:
     """
     ports = [port for port in service.ports if port.node_port and port.protocol == "TCP"]
     client = next((i.ip for i in cluster.client if i.version == 4), None)
-    if not ports:
+    if not ports or service.type == "ExternalName":
+        raise _no_way_in(service)
+    if service.cluster_ip(4) is None or client is None:
+        whose = f"Service {service}" if client else "the Lab's client"
         raise UsageError(
-            f"Service {service} (type {service.type}) has no TCP node port",
-            "Set spec.type to NodePort or LoadBalancer, or name another Service: "
-            "`secondhop run svc/NAME`.",
-        )
-    if client is None:
-        raise UsageError(
-            "the Lab's client has no IPv4 address", "Set client.address in the Lab file."
+            f"{whose} has no IPv4 address, and the lab's wiring is IPv4",
+            "`secondhop explain` predicts both families.",
         )
     source = Source("client", "client", client)
     return [
@@ -41,6 +39,19 @@ def flows(cluster: Cluster, service: Service) -> list[Flow]:
         for node in _pods_first(cluster, service)
         if (address := node.address(4))
     ]
+
+
+def _no_way_in(service: Service) -> UsageError:
+    others = ", ".join(f"{p.node_port}/{p.protocol}" for p in service.ports if p.node_port)
+    if others and service.type != "ExternalName":
+        return UsageError(
+            f"Service {service} has no TCP node port, only {others}, and the lab sends TCP",
+            "`secondhop explain` predicts the other protocols.",
+        )
+    return UsageError(
+        f"Service {service} (type {service.type}) has no node port: nothing enters it from outside",
+        "Set spec.type to NodePort or LoadBalancer, or name another Service with svc/NAME.",
+    )
 
 
 def _pods_first(cluster: Cluster, service: Service) -> Sequence[Node]:

@@ -11,6 +11,7 @@ from ..model.cluster import Cluster, Policy, Service
 from ..model.fate import Outcome, Trial
 from ..model.flow import Flow
 from ..predict import predict
+from .fit import refuse_unfit
 from .plan import flows, policies
 
 ATTEMPTS = 12
@@ -54,6 +55,7 @@ def run(
     believing the rule that dropped. Raises UsageError, EnvironmentUnable, LabError.
     """
     planned = flows(world.cluster, service)
+    refuse_unfit(world, service)
     world = with_readiness(world, lab.start(world.cluster))
     for number, policy in enumerate(policies(service)):
         cluster = with_policy(world.cluster, service, policy)

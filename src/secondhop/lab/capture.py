@@ -47,7 +47,7 @@ class Refusal(NamedTuple):
 
     @property
     def drops(self) -> bool:
-        """Dropped silently, as opposed to rejected."""
+        """Dropped silently; a rejection is answered, and the answer is waited for."""
         return self.rule.endswith("-j DROP")
 
 
@@ -118,8 +118,16 @@ class RefusalLog:
             self._report(packet, Refusal(self._node, self.meaning[prefix]))
 
 
-Arrivals: TypeAlias = dict[tuple[str, int], int]
-"""The TTL with which a connection's SYN reached its pod, by the peer's address and port there."""
+class Arrival(NamedTuple):
+    """How a connection's SYN reached its pod: the TTL it had left, and whose pod it was."""
+
+    ttl: int
+    node: str
+    host_network: bool
+
+
+Arrivals: TypeAlias = dict[tuple[str, int], Arrival]
+"""Arrivals by the peer's address and port, as the pod saw them."""
 
 _TCP_SAVE_SYN, _TCP_SAVED_SYN = 27, 28
 _IPV4_TTL = 8

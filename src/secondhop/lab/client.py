@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import pickle
 import socket
 import struct
@@ -22,6 +23,7 @@ if TYPE_CHECKING:  # what is not imported here is imported on both sides at once
 LENGTH = struct.Struct("!I")
 """Before every message in either direction: the number of bytes that follow."""
 _SECONDS = 120.0
+_UNABLE = LabError.exit_code
 
 
 def send(channel: socket.socket, message: object) -> None:
@@ -35,6 +37,9 @@ def failure() -> tuple[bool, tuple[str, str, int]]:
     error = sys.exception()
     if isinstance(error, SecondhopError):
         return False, (error.message, error.remedy, error.exit_code)
+    if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
+        remedy = "Allow more, with `ulimit -n`, or ask for fewer pods."
+        return False, ("the lab needs more open files than it may have", remedy, _UNABLE)
     remedy = "This is a defect of secondhop: please report it with the text above."
     return False, (traceback.format_exc(), remedy, SecondhopError.exit_code)
 
@@ -61,6 +66,8 @@ class Lab:
         self._channel.settimeout(_SECONDS)
         self.pid = 0
         """Process id of the supervisor, once started."""
+        self.notes: list[str] = []
+        """What is out of the ordinary with the lab, once started."""
 
     def __enter__(self) -> Lab:
         return self
@@ -82,8 +89,9 @@ class Lab:
         """
         self.pid = self._sandbox.born()
         self._send("start", cluster)
-        answer: Mapping[str, bool] = self._receive()
-        return answer
+        answer: tuple[Mapping[str, bool], list[str]] = self._receive()
+        ready, self.notes = answer
+        return ready
 
     def program(self, cluster: Cluster) -> None:
         """Let the nodes' proxies see these objects, and wait until the kernel has the rules."""

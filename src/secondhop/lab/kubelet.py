@@ -8,21 +8,22 @@ traffic lands does not depend on what answers.
 from __future__ import annotations
 
 import asyncio
-import re
+import functools
 import socket
-from collections.abc import Iterable
 from ipaddress import IPv4Address
 
 from ..errors import LabError
 from ..model.cluster import Cluster, Pod, Probe
-from .capture import Arrivals, keep_syn, saved_ttl
+from .capture import Arrival, Arrivals, keep_syn, saved_ttl
 from .rtnetlink import Netlink
-from .whoami import Settings, Whoami, settings
+from .whoami import Whoami
 from .wiring import Wiring
+from .workloads import listeners, workloads
 
 _BACKLOG = 1024
 _MANY = 65536
-_WHOAMI = re.compile(r"(.*/)?whoami(:[^/]*)?(@.*)?")
+_PATIENCE = 3600.0
+"""The real whoami waits for ever; a connection held through an experiment must not tell."""
 
 
 class Kubelet:
@@ -33,38 +34,40 @@ class Kubelet:
         self._wiring = wiring
         self._accepting: set[asyncio.Task[object]] = set()
         self.arrivals: Arrivals = {}
+        self.notes: list[str] = []
+        """Why pods are not ready."""
 
     async def start(self) -> dict[str, bool]:
         """Start every placed pod; which of them became ready, by `namespace/name`."""
-        pods = [pod for pod in workloads(self._cluster) if pod.node]
+        pods = [pod for pod in workloads(self._cluster) if pod.node in self._wiring.nodes]
         for node in self._cluster.nodes:
             mine = [p for p in pods if p.node == node.name and not p.host_network]
             self._wiring.add_pods(node.name, [(_key(p), _address(p)) for p in mine])
-        for pod in pods:
-            self._serve(pod)
+        serving = [self._serve(pod) for pod in pods]
         self._wiring.wait_ready()
-        ready = await asyncio.gather(*(self._ready(pod) for pod in pods))
+        ready = await asyncio.gather(*map(self._ready, pods, serving))
         return {str(pod): up for pod, up in zip(pods, ready, strict=True)}
 
-    def _serve(self, pod: Pod) -> None:
+    def _serve(self, pod: Pod) -> bool:
+        """Start what listens in a pod; False if it cannot, as a container that ends at once."""
         netlink = self._netlink(pod)
-        for config in _listeners(self._cluster, pod):
+        for config in listeners(self._cluster, pod):
             listener = netlink.namespace.socket(socket.AF_INET, socket.SOCK_STREAM)
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 listener.bind(("0.0.0.0", config.port))
             except OSError as error:
-                raise LabError(
-                    f"pod {pod} on {pod.node} cannot listen on port {config.port}: "
-                    f"{error.strerror}",
-                    "Two hostNetwork pods of one node need different ports.",
-                ) from None
+                said = f"it cannot listen on port {config.port}: {error.strerror}"
+                self.notes.append(f"pod {pod} on {pod.node} is not ready: {said}")
+                return False
             keep_syn(listener)
             listener.listen(_BACKLOG)
-            whoami = Whoami(config, netlink.addresses, lambda line: None)
-            asyncio.get_running_loop().add_reader(listener, self._accept, listener, whoami)
+            whoami = Whoami(config, netlink.addresses, lambda line: None, _PATIENCE)
+            accept = functools.partial(self._accept, listener, whoami, pod)
+            asyncio.get_running_loop().add_reader(listener, accept)
+        return True
 
-    def _accept(self, listener: socket.socket, whoami: Whoami) -> None:
+    def _accept(self, listener: socket.socket, whoami: Whoami, pod: Pod) -> None:
         """Hand a connection to whoami, and note with which TTL its SYN came."""
         try:
             connection, peer = listener.accept()
@@ -72,7 +75,7 @@ class Kubelet:
             return
         if len(self.arrivals) >= _MANY:
             self.arrivals.clear()
-        self.arrivals[peer] = saved_ttl(connection)
+        self.arrivals[peer] = Arrival(saved_ttl(connection), pod.node or "", pod.host_network)
         connection.setblocking(False)
         loop = asyncio.get_running_loop()
         task: asyncio.Task[object] = loop.create_task(
@@ -86,62 +89,17 @@ class Kubelet:
             return self._wiring.nodes[pod.node]
         return self._wiring.pods[_key(pod)]
 
-    async def _ready(self, pod: Pod) -> bool:
+    async def _ready(self, pod: Pod, serving: bool) -> bool:
         """The pod's own word, and its containers' readiness probes, asked from its node."""
-        probes = [c.readiness for c in pod.containers if c.readiness]
-        if not pod.ready or not pod.node:
+        if not pod.ready or not serving or pod.node is None:
             return False
-        node = self._wiring.nodes[pod.node]
-        answers = [await _passes(node, _address(pod), probe) for probe in probes]
-        return all(answers)
-
-
-def workloads(cluster: Cluster) -> Iterable[Pod]:
-    """The pods, and one for each endpoint that no pod stands behind (slices without pods)."""
-    yield from cluster.pods
-    known = {address for pod in cluster.pods for address in pod.addresses}
-    for name, endpoints in cluster.endpoints.items():
-        for endpoint in endpoints:
-            if endpoint.address in known:
-                continue
-            known.add(endpoint.address)
-            on_nic = any(i.ip == endpoint.address for n in cluster.nodes for i in n.addresses)
-            yield Pod(
-                name.namespace,
-                endpoint.pod,
-                _node_of(cluster, endpoint.address) or endpoint.node,
-                (endpoint.address,),
-                host_network=on_nic,
-            )
-
-
-def _node_of(cluster: Cluster, address: object) -> str | None:
-    for node in cluster.nodes:
-        if any(i.ip == address for i in node.addresses) or any(
-            address in c for c in node.pod_cidrs
-        ):
-            return node.name
-    return None
-
-
-def _listeners(cluster: Cluster, pod: Pod) -> list[Settings]:
-    """What listens in the pod: its whoami containers as they are configured; without any, a
-    stand-in on every port that its containers or its endpoints name."""
-    own = [
-        settings(pod.name, container.args, container.env)
-        for container in pod.containers
-        if _WHOAMI.fullmatch(container.image)
-    ]
-    if own:
-        return own
-    named = {p.port for c in pod.containers for p in c.ports if p.protocol == "TCP"}
-    behind = {
-        endpoint.port
-        for name, endpoints in cluster.endpoints.items()
-        for endpoint in endpoints
-        if name.protocol == "TCP" and endpoint.address in pod.addresses
-    }
-    return [Settings(hostname=pod.name, port=port) for port in sorted(named | behind)]
+        for probe in [c.readiness for c in pod.containers if c.readiness]:
+            if not await _passes(self._wiring.nodes[pod.node], _address(pod), probe):
+                asked = "connection to" if probe.path is None else f"GET {probe.path} on"
+                said = f"its readiness probe, {asked} port {probe.port}, failed"
+                self.notes.append(f"pod {pod} on {pod.node} is not ready: {said}")
+                return False
+        return True
 
 
 async def _passes(node: Netlink, address: IPv4Address, probe: Probe) -> bool:

@@ -12,7 +12,7 @@ import contextlib
 import socket
 import struct
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 from typing import Any
@@ -20,7 +20,7 @@ from typing import Any
 from .. import __version__
 from ..model.fate import Fate, Observation, Seen
 from ..model.flow import Destination
-from .capture import Arrivals, Packet, Refusal
+from .capture import Arrival, Arrivals, Packet, Refusal
 from .netns import Namespace
 
 CONNECT_SECONDS = 1.0
@@ -34,7 +34,6 @@ _EXTENDED_ERROR = struct.Struct("=IBBBxII")
 _FROM_ICMP = 2
 _SO_EE_OFFENDER = struct.Struct("=HH4s")
 _TCP_INFO_RTT = 68
-_INITIAL_TTL = 64
 _PORT_UNREACHABLE = (3, 3)
 _TIME_EXCEEDED = 11
 
@@ -79,7 +78,7 @@ class Refusals:
 
 
 class Prober:
-    """Probes from one namespace and address. routers: how many of them lie before the cluster."""
+    """Probes from one namespace and address. hops: reads an arrival for the nodes crossed."""
 
     def __init__(
         self,
@@ -88,14 +87,14 @@ class Prober:
         refusals: Refusals,
         arrivals: Arrivals,
         *,
-        routers: int,
+        hops: Callable[[Arrival], int],
         wait_timeouts: bool,
     ) -> None:
         self._namespace = namespace
         self._source = source
         self._refusals = refusals
         self._arrivals = arrivals
-        self._routers = routers
+        self._hops = hops
         self._wait = wait_timeouts
 
     async def observe(self, destination: Destination, attempts: int) -> tuple[Observation, str]:
@@ -133,11 +132,13 @@ class Prober:
                 async with asyncio.timeout(_REPLY_SECONDS):
                     reply = await _get(sock, str(destination))
                 pod, (address, port) = _who(reply)
-            except (OSError, TimeoutError, ValueError) as error:
-                said = str(error) or f"no reply in {_REPLY_SECONDS:.0f} s"
-                return Attempt(Fate.DROPPED, f"connected, but then: {said}")
-            ttl = self._arrivals.pop((address, port), None)
-            hops = None if ttl is None else _INITIAL_TTL - ttl - self._routers
+            except TimeoutError:
+                said = f"connected, but no reply in {_REPLY_SECONDS:.0f} s"
+                return Attempt(Fate.DROPPED, said)
+            except (OSError, ValueError) as error:
+                return Attempt(Fate.CLOSED, f"connected, but then: {error}")
+            arrival = self._arrivals.pop((address, port), None)
+            hops = self._hops(arrival) if arrival else None
             return Attempt(Fate.DELIVERED, "", Seen(pod, address), connect_ms, hops, reply)
 
     async def _connect(
@@ -146,14 +147,11 @@ class Prober:
         """None once connected, else what became of the SYN."""
         loop = asyncio.get_running_loop()
         connecting = asyncio.ensure_future(loop.sock_connect(sock, target))
-        first: set[asyncio.Future[Any]] = {connecting} if self._wait else {connecting, refusal}
         try:
-            await asyncio.wait(first, timeout=CONNECT_SECONDS, return_when="FIRST_COMPLETED")
-            if not connecting.done() and not self._wait and refusal.done():
-                await asyncio.wait({connecting}, timeout=_SETTLE_SECONDS)
+            await self._first_word(connecting, refusal)
             claim = refusal.result() if refusal.done() else None
             if not connecting.done():
-                return _silence(claim, waited=self._wait or claim is None)
+                return _silence(claim, waited=self._wait or claim is None or not claim.drops)
             connecting.result()
             return None
         except OSError as error:
@@ -161,6 +159,21 @@ class Prober:
         finally:
             connecting.cancel()  # and let the loop forget the descriptor before it is closed
             await asyncio.wait({connecting})
+
+    async def _first_word(
+        self, connecting: asyncio.Task[None], refusal: asyncio.Future[Refusal]
+    ) -> None:
+        """Wait until the connection's fate is known: the client hears something, a rule says that
+        it dropped the packet and for a moment nobody contradicts, or it has been long enough."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + CONNECT_SECONDS
+        if not self._wait:
+            first: set[asyncio.Future[Any]] = {connecting, refusal}
+            await asyncio.wait(first, timeout=CONNECT_SECONDS, return_when="FIRST_COMPLETED")
+            if refusal.done() and refusal.result().drops:
+                deadline = loop.time() + _SETTLE_SECONDS
+        if not connecting.done():
+            await asyncio.wait({connecting}, timeout=max(deadline - loop.time(), 0))
 
 
 async def answers(sock: socket.socket) -> bool:
@@ -201,6 +214,8 @@ def _silence(claim: Refusal | None, *, waited: bool) -> Attempt:
     if claim is None:
         return Attempt(Fate.DROPPED, f"{silence}, and no rule reported a drop")
     proof = f"the SYN reached {claim.node} and hit {claim.rule}"
+    if not claim.drops:
+        return Attempt(Fate.REJECTED, f"{proof}, but its ICMP did not arrive ({silence})")
     return Attempt(Fate.DROPPED, f"{proof} ({silence})" if silence else proof)
 
 
@@ -210,7 +225,10 @@ def _answered(sock: socket.socket, error: OSError, claim: Refusal | None) -> Att
     icmp = _icmp_error(sock)
     if icmp is None:
         if isinstance(error, ConnectionRefusedError):
-            return Attempt(Fate.CLOSED, "RST: no rule matched and nobody listens there")
+            return Attempt(
+                Fate.CLOSED,
+                "RST: nobody listens there, neither the node nor the pod that a rule chose",
+            )
         return Attempt(Fate.UNROUTABLE, f"the client's own kernel: {error.strerror}")
     kind, code, sender = icmp
     said = f"ICMP {kind}/{code} from {sender}{rule}"

@@ -65,13 +65,12 @@ class NodeProxy:
         """One iptables-restore, until the kernel has switched. The program then takes several times
         as long to end, because the kernel makes it wait for the old rules' grace period."""
         switched = self._switches.next(text.count("\nCOMMIT\n"))
-        running = Restore(self._namespace, text)
-        leaving = asyncio.create_task(running.ended())
+        leaving = asyncio.create_task(Restore(self._namespace, text).ended())
         self._leaving.add(leaving)
         leaving.add_done_callback(self._leaving.discard)
-        await asyncio.wait({switched, leaving}, timeout=_SECONDS, return_when="FIRST_COMPLETED")
+        await asyncio.wait({switched, leaving}, return_when="FIRST_COMPLETED")
         if not switched.done():
-            running.finish()
+            await leaving
 
 
 class _Switches:
@@ -132,31 +131,39 @@ class Restore:
             os.close(rules)
 
     async def ended(self) -> None:
-        """Wait for the end without blocking the loop; the status is `finish`'s to judge."""
+        """Wait for the end without blocking the loop, then `finish`."""
         loop = asyncio.get_running_loop()
         over: asyncio.Future[None] = loop.create_future()
         descriptor = os.pidfd_open(self._process.pid)
         loop.add_reader(descriptor, over.cancel)
         try:
-            await asyncio.wait({over})
+            await asyncio.wait({over}, timeout=_SECONDS)
         finally:
             loop.remove_reader(descriptor)
             os.close(descriptor)
-            self._process.poll()
+        self.finish(0.0)
 
-    def finish(self) -> None:
-        """Wait for the end. Raises LabError with the program's complaint if it refused."""
+    def finish(self, seconds: float = _SECONDS) -> None:
+        """Wait that long for the end. To be called once.
+
+        Raises LabError with the program's complaint if it refused the rules or did not end.
+        """
+        hung = False
         try:
-            status = self._process.wait(_SECONDS)
+            status = self._process.wait(seconds)
         except subprocess.TimeoutExpired:
+            hung = True
             self._process.kill()
             status = self._process.wait()
+        complaint = os.pread(self._said, 4096, 0).decode(errors="replace").strip()
+        os.close(self._said)
+        if hung:
+            raise LabError(
+                f"iptables-restore did not end in {_SECONDS:.0f} s on {self._name}",
+                f"Try by hand what {restore_program()} does here.",
+            )
         if status != 0:
-            complaint = os.pread(self._said, 4096, 0).decode(errors="replace").strip()
             raise LabError(
                 f"iptables-restore refused the rules of {self._name}: {complaint or status}",
                 "Run `secondhop doctor`; if it finds nothing, please report this message.",
             )
-
-    def __del__(self) -> None:
-        os.close(self._said)

@@ -11,13 +11,15 @@ Root takes the same road as everybody else.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import gc
 import os
 import signal
 import socket
 import struct
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from typing import NoReturn
 
 from ..errors import EnvironmentUnable
@@ -33,6 +35,7 @@ from .netns import (
 
 _NAMESPACES = CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWNS | CLONE_NEWUTS
 _PR_SET_PDEATHSIG = 1
+_LAST_SECONDS = 2.0
 _ARMED, _GO, _REFUSED = b"a", b"g", b"!"
 _HELLO = struct.Struct("!cI")
 """What the caller hears first: GO and the supervisor's pid, or REFUSED and an errno."""
@@ -51,10 +54,13 @@ class Sandbox:
     def __init__(self, main: Callable[[socket.socket], None]) -> None:
         self.channel, theirs = socket.socketpair()
         caller = os.getpid()
-        self._guard = os.fork()
-        if self._guard == 0:
-            self.channel.close()
-            _run(_guard, theirs, caller, main)
+        self._supervisor: int | None = None
+        self._asked = False
+        with _no_interrupt():
+            self._guard = os.fork()
+            if self._guard == 0:
+                self.channel.close()
+                _run(_guard, theirs, caller, main)
         theirs.close()
 
     def born(self) -> int:
@@ -62,18 +68,54 @@ class Sandbox:
 
         Raises EnvironmentUnable where the kernel refuses the namespaces.
         """
-        answer, number = _HELLO.unpack(self.channel.recv(_HELLO.size, socket.MSG_WAITALL) or _LOST)
+        hello = self.channel.recv(_HELLO.size, socket.MSG_WAITALL) or _LOST
+        answer, number = _HELLO.unpack(hello)
+        self._asked = True
         if answer != _GO:
             raise refused(number)
+        with contextlib.suppress(ProcessLookupError):  # it has ended already
+            self._supervisor = os.pidfd_open(number)
         return int(number)
 
     def close(self) -> None:
-        """End the supervisor, and with it everything that it holds; wait until it is gone."""
-        if self._guard:
-            self.channel.close()
-            os.kill(self._guard, signal.SIGKILL)
-            os.waitpid(self._guard, 0)
-            self._guard = 0
+        """End the supervisor, and with it everything that it holds; wait until it is gone.
+
+        Its parent, the guard, stays to reap it and then ends by itself: the first process of some
+        containers would leave it a zombie.
+        """
+        if not self._guard:
+            return
+        with contextlib.suppress(EnvironmentUnable, OSError):
+            if not self._asked:
+                self.born()
+        self.channel.close()
+        if self._supervisor is not None:
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self._supervisor, signal.SIGKILL)
+            os.close(self._supervisor)
+        _reap(self._guard)
+        self._guard = 0
+
+
+def _reap(child: int) -> None:
+    """Wait for a child that is about to end; if it does not, end it."""
+    deadline = time.monotonic() + _LAST_SECONDS
+    while time.monotonic() < deadline:
+        if os.waitpid(child, os.WNOHANG)[0]:
+            return
+        time.sleep(0.0005)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+
+
+@contextlib.contextmanager
+def _no_interrupt() -> Iterator[None]:
+    """Ctrl-C waits: a child must not wake up in its parent's handler."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def refused(number: int) -> EnvironmentUnable:
@@ -144,12 +186,12 @@ def _run(body: Callable[..., None], *arguments: object) -> NoReturn:
     The child lets go of the caller's standard streams: whoever reads those of the caller must not
     have to wait until the kernel has taken the lab down.
     """
-    gc.freeze()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the caller's to answer
-    null = os.open(os.devnull, os.O_RDWR)
-    for stream in (0, 1, 2):
-        os.dup2(null, stream)
     try:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the caller's to answer
+        gc.freeze()
+        null = os.open(os.devnull, os.O_RDWR)
+        for stream in (0, 1, 2):
+            os.dup2(null, stream)
         body(*arguments)
     finally:
         os._exit(0)

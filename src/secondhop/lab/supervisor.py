@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import pickle
+import resource
 import socket
 from ipaddress import IPv4Address
 from typing import Any
 
-from ..model.cluster import Cluster
+from ..model.cluster import Address, Cluster
 from ..model.fate import Observation
 from ..model.flow import Flow
+from .capture import Arrival
 from .client import LENGTH, failure
 from .kubelet import Kubelet
 from .probe import Prober, Refusals, answers
@@ -20,6 +23,8 @@ from .wiring import Wiring
 
 def main(channel: socket.socket) -> None:
     """Answer requests until the caller closes the channel. Runs as pid 1 of the sandbox."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # each pod takes a few descriptors
     asyncio.run(_serve(channel))
 
 
@@ -42,6 +47,9 @@ async def _serve(channel: socket.socket) -> None:
         await writer.drain()
 
 
+_INITIAL_TTL = 64
+
+
 class Supervisor:
     """One lab. Its public methods are what `client.Lab` may ask for."""
 
@@ -51,8 +59,9 @@ class Supervisor:
         self._proxies: list[NodeProxy] = []
         self._held: list[socket.socket] = []
 
-    async def start(self, cluster: Cluster) -> dict[str, bool]:
-        """Build the cluster, start its pods; which of them became ready, by `namespace/name`."""
+    async def start(self, cluster: Cluster) -> tuple[dict[str, bool], list[str]]:
+        """Build the cluster, start its pods; which of them became ready, by `namespace/name`, and
+        what is out of the ordinary."""
         self._cluster = cluster
         self._wiring = Wiring(cluster)
         self._proxies = [
@@ -60,7 +69,11 @@ class Supervisor:
             for netlink in self._wiring.nodes.values()
         ]
         self._kubelet = Kubelet(cluster, self._wiring)
-        return await self._kubelet.start()
+        ready = await self._kubelet.start()
+        notes = self._kubelet.notes
+        if unset := ", ".join(dict.fromkeys(self._wiring.unset)):
+            notes.append(f"not to be set here, so rejections may take a second: {unset}")
+        return ready, notes
 
     async def program(self, cluster: Cluster) -> None:
         """Bring every node's rules to what the objects say now."""
@@ -91,15 +104,30 @@ class Supervisor:
     def _prober(self, flow: Flow, wait_timeouts: bool = False) -> Prober:
         source = flow.source.ip
         assert isinstance(source, IPv4Address)
-        client = next(i for i in self._cluster.client if i.ip == source)
         return Prober(
             self._wiring.namespace("client"),
             source,
             self._refusals,
             self._kubelet.arrivals,
-            routers=0 if flow.destination.address in client.network else 1,
+            hops=functools.partial(self._hops, flow),
             wait_timeouts=wait_timeouts,
         )
+
+    def _hops(self, flow: Flow, arrival: Arrival) -> int:
+        """The cluster nodes that a request crossed, by what the TTL lost: one for each of them that
+        forwarded it and for each time it passed the router. A node does not forward what it
+        delivers to a hostNetwork pod of its own, and VXLAN hides the router."""
+        lost = _INITIAL_TTL - arrival.ttl - self._routers(flow.source.ip, flow.destination.address)
+        if not arrival.host_network:
+            return lost
+        entry, home = flow.destination.address, self._cluster.node(arrival.node).address(4)
+        return lost + 1 - (self._routers(entry, home) if home else 0)
+
+    def _routers(self, one: Address, other: Address) -> int:
+        """How often a packet between two addresses outside the pod network passes the router."""
+        interfaces = [*self._cluster.client, *(i for n in self._cluster.nodes for i in n.addresses)]
+        network = next(i.network for i in interfaces if i.ip == one)
+        return 0 if other in network else 1
 
     async def descriptors(self) -> dict[str, int]:
         """This process's descriptor of each namespace, by its name in the lab."""

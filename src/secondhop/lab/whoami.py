@@ -10,22 +10,18 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
 
-from ..errors import UsageError
 from .http import KEPT_BODY, Request
 from .payload import data
 from .reply import Reply, error
 from .server import PATIENCE, Connection
 from .url import TRUE, query_value
+from .workloads import Settings
 
-_REMEDY = "The built-in whoami knows -port PORT, -name NAME and -verbose."
-_UNBUILT_FLAGS = {"cert", "key", "cacert"}
 _UNBUILT_PATHS = ("/echo", "/openapi.yaml")
 _GRPC = "/whoami.Whoami/"
 
-_FALSE = {"0", "f", "F", "false", "FALSE", "False"}
 
 _DURATION_PART = re.compile(r"([0-9]{1,20}(?:\.[0-9]{0,20})?|\.[0-9]{1,20})([nuµμm]?s|m|h)")
 _SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1, "m": 60, "h": 3600}
@@ -38,59 +34,6 @@ _JSON_ESCAPES |= {0xDC00 + byte: "\\ufffd" for byte in range(0x80, 0x100)}
 _JSON_INTEGER = re.compile(r"(-?(?:0|[1-9][0-9]{0,17}(?![0-9])))(?![.eE])")
 _JSON_KINDS = {'"': "string", "{": "object", "[": "array", "t": "bool", "f": "bool"}
 _DIGITS = "-0123456789"
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """How one whoami is started. environ: what it shows of its environment (`?env=true`)."""
-
-    hostname: str
-    port: int = 80
-    name: str = ""
-    verbose: bool = False
-    environ: tuple[tuple[str, str], ...] = ()
-
-
-def settings(hostname: str, args: Sequence[str], env: Sequence[tuple[str, str]]) -> Settings:
-    """What a container's arguments and environment ask for. Raises UsageError for a flag or a
-    value that whoami would not start with, and for the TLS flags."""
-    environ = dict(env)
-    flags = {
-        "port": environ.get("WHOAMI_PORT_NUMBER") or "80",
-        "name": environ.get("WHOAMI_NAME", ""),
-        "verbose": "false",
-    }
-    for flag, value in _flags(args, flags.keys()):
-        flags[flag] = value
-    port, verbose = flags["port"], flags["verbose"]
-    if not (re.fullmatch("[0-9]{1,5}", port) and 0 < int(port) < 1 << 16):
-        raise UsageError(f'whoami: port "{port}" is not a number from 1 to 65535', _REMEDY)
-    if verbose not in TRUE | _FALSE:
-        raise UsageError(f'whoami: invalid boolean value "{verbose}" for -verbose', _REMEDY)
-    return Settings(hostname, int(port), flags["name"], verbose in TRUE, tuple(environ.items()))
-
-
-def _flags(args: Sequence[str], known: Iterable[str]) -> Iterator[tuple[str, str]]:
-    """The flags in a command line as Go reads it: up to the first word that is not one."""
-    words = iter(args)
-    for word in words:
-        if len(word) < 2 or word[0] != "-" or word == "--":
-            return
-        flag, equals, value = word[2 if word[1] == "-" else 1 :].partition("=")
-        if not flag or flag[0] == "-":
-            raise UsageError(f"whoami: bad flag syntax: {word}", _REMEDY)
-        if flag in _UNBUILT_FLAGS:
-            raise UsageError(f"whoami: flag -{flag} (TLS) is not built in", _REMEDY)
-        if flag not in known:
-            raise UsageError(f"whoami: flag provided but not defined: -{flag}", _REMEDY)
-        if equals:
-            yield flag, value
-        elif flag == "verbose":
-            yield flag, "true"
-        elif (following := next(words, None)) is not None:
-            yield flag, following
-        else:
-            raise UsageError(f"whoami: flag needs an argument: -{flag}", _REMEDY)
 
 
 class Whoami:

@@ -6,17 +6,21 @@ from .cluster import World, build, with_policy, with_readiness
 from .lab import Lab
 from .read import Document, read_files, read_text
 from .reference import reference_documents, reference_lab
+from .update import Setting, read_setting, updated
 
 __all__ = [
     "Document",
     "Lab",
+    "Setting",
     "World",
     "build",
     "mend",
     "read_files",
+    "read_setting",
     "read_text",
     "reference_documents",
     "reference_lab",
+    "updated",
     "with_policy",
     "with_readiness",
 ]

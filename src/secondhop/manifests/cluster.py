@@ -8,16 +8,19 @@ from dataclasses import dataclass, replace
 
 from ..errors import ManifestError, Problem
 from ..model.cluster import Cluster, Pod, Policy, ProxyMode, Service
+from ..model.policy import NetworkPolicy
+from ..model.version import NEWEST, Feature, KubeVersion
 from .allocate import allocated
 from .api.pools import NodePorts
 from .api.view import accessible, needs_health_port
 from .endpoints import SERVICE_NAME, Selection, derived, sliced
 from .lab import Lab, client_aside, read_lab
 from .nodes import machines, nodes_of_pods, read_node
-from .notes import assumed
+from .notes import assumed, unselected
 from .objects import Objects, sort_out
 from .placement import Places
 from .pods import WORKLOADS, Wanted, read_pods
+from .policies import read_policies
 from .problems import Problems
 from .ranges import SERVICE_RANGES, probable, single
 from .read import Document
@@ -30,7 +33,9 @@ class World:
     """What `build` makes of the input.
 
     skipped: kinds that say nothing about traffic, and how many of each there were. notes: what was
-    assumed. selections: the Services whose endpoints follow from the pods.
+    assumed. selections: the Services whose endpoints follow from the pods. sources: the files, in
+    their order, that hold anything else than a Lab. policies: the input's NetworkPolicies, which
+    no prediction applies.
     """
 
     cluster: Cluster
@@ -38,6 +43,8 @@ class World:
     skipped: Mapping[str, int]
     notes: tuple[str, ...]
     selections: tuple[Selection, ...]
+    sources: tuple[str, ...] = ()
+    policies: tuple[NetworkPolicy, ...] = ()
 
 
 def build(
@@ -45,10 +52,12 @@ def build(
     *,
     namespace: str = "default",
     proxy_mode: ProxyMode | None = None,
+    kube_version: KubeVersion = NEWEST,
 ) -> World:
     """The World of the input; ManifestError with every problem in it.
 
-    namespace: of objects that name none. proxy_mode: in place of the Lab's.
+    namespace: of objects that name none. proxy_mode: in place of the Lab's. kube_version: of the
+    controllers that derive endpoints, and of the kube-proxies.
     """
     problems = Problems()
     objects = sort_out(documents, namespace, problems)
@@ -56,6 +65,7 @@ def build(
     declared = [one for one in services if isinstance(one, Declared)]
     unsound = [one for one in services if isinstance(one, Unsound)]
     endpoints = sliced(objects.of("EndpointSlice"))
+    policies = tuple(read_policies(objects.of("NetworkPolicy")))
     wanted = list(read_pods(objects.of("Pod", *WORKLOADS)))
     lab = _with_service_ranges(_lab(objects, wanted), objects, declared)
     if proxy_mode is not None:
@@ -67,7 +77,7 @@ def build(
     places = Places(machines(lab.nodes, objects.of("Node")), lab.placement)
     pods = places.settle(wanted)
     problems.settle()
-    selections = tuple(_selections(complete, objects.of("EndpointSlice")))
+    selections = tuple(_selections(complete, objects.of("EndpointSlice"), kube_version))
     world = World(
         cluster=Cluster(
             nodes=lab.nodes,
@@ -77,13 +87,17 @@ def build(
             endpoints=endpoints,
             cni=lab.cni,
             proxy=lab.proxy,
+            kube_version=kube_version,
         ),
         lab=lab,
         skipped=dict(objects.skipped),
         notes=(*assumed(objects, lab, complete, wanted), *places.notes),
         selections=selections,
+        sources=_files(documents),
+        policies=policies,
     )
-    return with_readiness(world, {})
+    world = with_readiness(world, {})
+    return replace(world, notes=(*world.notes, *unselected(selections, world.cluster)))
 
 
 def with_readiness(world: World, ready: Mapping[str, bool]) -> World:
@@ -129,6 +143,12 @@ def _inaccessible(service: Service, policy: Policy) -> Problem:
     return Problem("patch", f"Service {service}", error.field, error.message, remedy)
 
 
+def _files(documents: Sequence[Document]) -> tuple[str, ...]:
+    """The files that hold anything else than a Lab, in their order."""
+    named = (d.source.name for d in documents if d.object.get("kind") != "Lab")
+    return tuple(dict.fromkeys(named))
+
+
 def _ports_in_use(cluster: Cluster) -> set[int]:
     own = {port.node_port for service in cluster.services for port in service.ports}
     return own | {service.health_check_node_port for service in cluster.services}
@@ -168,7 +188,9 @@ def _with_service_ranges(lab: Lab, objects: Objects, declared: Sequence[Declared
     return replace(lab, cni=cni, client=client_aside(lab, cni))
 
 
-def _selections(declared: Sequence[Declared], slices: Sequence[Resource]) -> Iterator[Selection]:
+def _selections(
+    declared: Sequence[Declared], slices: Sequence[Resource], version: KubeVersion
+) -> Iterator[Selection]:
     """The Services whose endpoints follow from pods: a selector, and no slice in the input."""
     sliced_already = {(r.namespace, r.labels.get(SERVICE_NAME)) for r in slices}
     for one in declared:
@@ -183,5 +205,11 @@ def _selections(declared: Sequence[Declared], slices: Sequence[Resource]) -> Ite
                 selector=one.selector,
                 targets=one.targets,
                 publish_not_ready=one.publish_not_ready,
-                distribution=one.distribution,
+                distribution=_distribution(one.distribution, version),
             )
+
+
+def _distribution(wanted: str, version: KubeVersion) -> str:
+    """The trafficDistribution that this release's controllers act on (semantics §15)."""
+    needs: Feature = "trafficDistribution" if wanted == "PreferClose" else "node hints"
+    return wanted if version.has(needs) else ""

@@ -16,6 +16,10 @@ ANY_ITEM = -1
 """Stands for an index in the path of a home that lies inside a list's items."""
 
 
+_UNTOLD = 0.1
+"""Likeness to a shape of which nothing is known: less than that to any that has something."""
+
+
 class Home(NamedTuple):
     """One place where a name is known."""
 
@@ -48,10 +52,14 @@ def best(candidates: list[Home], value: Any, whence: Path, tree: Any) -> Home:
     return min(settled, key=lambda home: _rank(home, value, whence, tree))
 
 
-def _rank(home: Home, value: Any, whence: Path, tree: Any) -> tuple[float, bool, bool, int, int]:
+def _rank(
+    home: Home, value: Any, whence: Path, tree: Any
+) -> tuple[bool, float, bool, bool, int, int]:
     occupied = dig(tree, home.path) is not None
     missing = sum(dig(tree, home.path[:n]) is None for n in range(1, len(home.path)))
+    reported = home.path[0] == "status" and dig(tree, ("status",)) is None
     return (
+        reported,
         -likeness(home.shape, value),
         occupied,
         not home.required,
@@ -106,7 +114,7 @@ def likeness(shape: Shape, value: Any) -> float:
                 return 0
             return sum(likeness(item, one) for one in value) / len(value) if value else 1
         case Anything():
-            return 0.5
+            return _UNTOLD
         case _:
             return float(shape.admits(value))
 

@@ -11,7 +11,7 @@ from ..model.cluster import Cni, CniBackend, Interface, Network, Node, Proxy, Pr
 from .api.syntax import BAD_IP
 from .lab_rules import check
 from .problems import Path, invalid
-from .ranges import NODE_PREFIX, POD_RANGES, SERVICE_RANGES, free_part, probable
+from .ranges import NODE_PREFIX, POD_RANGES, SERVICE_RANGES, free_part, overlap, probable
 from .resource import Resource
 
 
@@ -121,13 +121,14 @@ def _cni(
     """The network section; ranges that it does not state are those the nodes' were cut from."""
     ranges = _networks(resource, ("network",), "podCIDR") if stated else ()
     services = _networks(resource, ("network",), "serviceCIDR") if stated else ()
-    parts = [cidr for node in nodes for cidr in node.pod_cidrs] + list(pods)
+    own = [cidr for node in nodes for cidr in node.pod_cidrs]
+    parts = [*own, *pods]
     families = sorted(
         {part.version for part in parts} | {i.version for n in nodes for i in n.addresses}
     )
     if not ranges:
         ranges = tuple(
-            probable([p for p in parts if p.version == usual.version], usual, outside)
+            _pod_range(usual, own, parts, outside)
             for usual in POD_RANGES
             if usual.version in families
         )
@@ -135,6 +136,18 @@ def _cni(
         services = tuple(r for r in SERVICE_RANGES if r.version in {p.version for p in ranges})
     backend: CniBackend = "host-gw" if resource.get("network", "backend") == "host-gw" else "vxlan"
     return Cni(backend=backend, pod_cidrs=ranges, service_cidrs=services)
+
+
+def _pod_range(
+    usual: Network, own: Sequence[Network], parts: Sequence[Network], outside: Sequence[Network]
+) -> Network:
+    """The range of one family that holds nodes' pod CIDRs and pods; without the pods, if they lie
+    so far away that it would hold Services too."""
+    family = usual.version
+    whole = probable([part for part in parts if part.version == family], usual, outside)
+    if any(overlap(whole, services) for services in SERVICE_RANGES):
+        return probable([part for part in own if part.version == family], usual, outside)
+    return whole
 
 
 def _with_pod_cidrs(nodes: Sequence[Node], ranges: Sequence[Network]) -> Iterable[Node]:

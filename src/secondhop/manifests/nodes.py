@@ -13,6 +13,8 @@ from .resource import Resource
 
 HOSTNAME = "kubernetes.io/hostname"
 ZONE = "topology.kubernetes.io/zone"
+EXCLUDED = "node.kubernetes.io/exclude-from-external-load-balancers"
+_DELETING = "ToBeDeletedByClusterAutoscaler"
 _REPELS = ("NoSchedule", "NoExecute")
 
 
@@ -47,6 +49,9 @@ def read_node(resource: Resource) -> Node:
         addresses=tuple(addresses),
         pod_cidrs=_pod_cidrs(resource),
         zone=resource.labels.get(ZONE),
+        deleting=bool(resource.get("metadata", "deletionTimestamp"))
+        or any(taint["key"] == _DELETING for taint in resource.get("spec", "taints") or []),
+        excluded=EXCLUDED in resource.labels,
     )
 
 

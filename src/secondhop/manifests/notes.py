@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from .endpoints import SERVICE_NAME
+from ..model.cluster import Cluster
+from .endpoints import SERVICE_NAME, Selection
 from .lab import Lab
 from .objects import Objects
 from .pods import Wanted
-from .problems import printable
+from .problems import did_you_mean, printable
 from .services import Declared
+
+_FEW = 8
 
 
 def assumed(
@@ -28,6 +31,9 @@ def assumed(
         yield f"endpoints or pods are on nodes that are not in the input: {', '.join(lost)}"
     for one in declared:
         yield from _service(one)
+    yield from _placement(lab, wanted)
+    if policies := objects.of("NetworkPolicy"):
+        yield f"{len(policies)} NetworkPolicy: not applied; `diff` compares their ingress ipBlocks"
     for resource in objects.of("EndpointSlice"):
         if SERVICE_NAME not in resource.labels:
             yield f"{resource}: ignored, it has no label {SERVICE_NAME}"
@@ -46,6 +52,33 @@ def _nodes(objects: Objects, lab: Lab) -> Iterator[str]:
             yield f"nodes {names}: no nodes in the input, the reference Lab's are assumed"
     if "client" not in lab.stated:
         yield f"client {lab.client[0].ip}: no Lab document says where the client is"
+
+
+def _placement(lab: Lab, wanted: Sequence[Wanted]) -> Iterator[str]:
+    """Wishes of the Lab document that concern nobody."""
+    workloads = {one.owner for one in wanted}
+    if "placement" in lab.stated:
+        for name in lab.placement.keys() - workloads:
+            yield (
+                f"Lab placement.{printable(name)}: no such workload in the input. "
+                f"{did_you_mean(name, workloads)}"
+            )
+
+
+def unselected(selections: Sequence[Selection], cluster: Cluster) -> Iterator[str]:
+    """Services without endpoints because no pod has the labels of their selector."""
+    for selection in selections:
+        service = selection.service
+        if any(cluster.endpoints.get(service.port_name(port)) for port in service.ports):
+            continue
+        here = [pod for pod in cluster.pods if pod.namespace == service.namespace]
+        if any(selection.selector.items() <= pod.labels.items() for pod in here):
+            continue
+        wanted = ",".join(f"{key}={value}" for key, value in selection.selector.items())
+        known = sorted({f"{key}={value}" for p in here for key, value in p.labels.items()})
+        among = f" (their labels: {', '.join(known)})" if 0 < len(known) <= _FEW else ""
+        nobody = f"none of {len(here)} pods{among} has" if here else "the input has no pod with"
+        yield f"Service {service}: {nobody} the labels of its selector, {wanted}"
 
 
 def _service(one: Declared) -> Iterator[str]:

@@ -10,7 +10,7 @@ from ..model.cluster import Address, Container, ContainerPort, Pod, Probe
 from .problems import Path, invalid
 from .resource import Resource, protocol_of
 
-WORKLOADS = ("Deployment", "ReplicaSet", "DaemonSet")
+WORKLOADS = ("Deployment", "ReplicaSet", "StatefulSet", "DaemonSet")
 _ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
 _MOST = 10_000
 _FINISHED = ("Succeeded", "Failed")
@@ -142,19 +142,26 @@ def _derived(workload: Resource) -> Iterator[Wanted]:
     containers = _containers(workload, base)
     prefix = workload.name
     if workload.kind == "Deployment":
-        revision = letters(f"{sorted(labels.items())} {containers}", 10)
+        revision = letters(repr(workload.get("spec", "template")), 10)
         prefix += f"-{revision}"
         labels["pod-template-hash"] = revision
     for n in range(_replicas(workload)):
         pod = Pod(
             namespace=workload.namespace,
-            name=f"{prefix}-{letters(f'{workload.namespace}/{prefix}/{n}', 5)}",
+            name=f"{prefix}-{_suffix(workload, prefix, n)}",
             node=workload.get(*base, "nodeName") or None,
             labels=labels,
             containers=containers,
             host_network=bool(workload.get(*base, "hostNetwork")),
         )
         yield Wanted(pod, workload, base, workload.name, n)
+
+
+def _suffix(workload: Resource, prefix: str, number: int) -> str:
+    """What tells the pods of a workload apart: a StatefulSet's are counted."""
+    if workload.kind == "StatefulSet":
+        return str(number)
+    return letters(f"{workload.namespace}/{prefix}/{number}", 5)
 
 
 def _replicas(workload: Resource) -> int:
@@ -209,7 +216,8 @@ def _container(resource: Resource, path: Path, container: Mapping[str, Any]) -> 
     return Container(
         name=container["name"],
         image=container.get("image") or "",
-        args=tuple(container.get("args") or ()),
+        program=next(iter(container.get("command") or ()), ""),
+        args=(*(container.get("command") or ())[1:], *(container.get("args") or ())),
         env=tuple(
             (entry["name"], entry.get("value") or "")
             for entry in container.get("env") or []

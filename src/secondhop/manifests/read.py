@@ -93,7 +93,12 @@ def read_text(text: str, name: str) -> list[Document]:
 def _files(path: str, problems: Problems) -> list[str]:
     if path == "-" or not os.path.isdir(path):
         return [path]
-    names = sorted(name for name in os.listdir(path) if name.endswith(_SUFFIXES))
+    try:
+        names = sorted(name for name in os.listdir(path) if name.endswith(_SUFFIXES))
+    except OSError as error:
+        said = f"cannot be read: {error.strerror}"
+        problems.add(path, 0, "directory", "", said, "Check its permissions.")
+        return []
     if not names:
         problems.add(
             path,

@@ -62,4 +62,4 @@ def reference_lab() -> Document:
 
 def reference_documents() -> list[Document]:
     """The Deployment, the Service and the Lab of the reference experiment."""
-    return [*read_text(WORKLOAD, "(reference)"), reference_lab()]
+    return [*read_text(WORKLOAD, "traffic-test.yaml"), reference_lab()]

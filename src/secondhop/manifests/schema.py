@@ -170,6 +170,13 @@ SELECTOR = struct(
         )
     ),
 )
+PEERS = ListOf(
+    struct(
+        ipBlock=struct("cidr", cidr=TEXT, **{"except": TEXTS}),
+        **of(SELECTOR, "podSelector namespaceSelector"),
+    )
+)
+POLICY_PORTS = ListOf(struct(protocol=PROTOCOL, port=INT_OR_NAME, endPort=INTEGER))
 TEMPLATE = struct("metadata spec", metadata=_metadata("labels"), spec=POD_SPEC)
 
 
@@ -200,6 +207,14 @@ KINDS = {
         strategy=ANYTHING,
     ),
     "ReplicaSet": _workload(replicas=INTEGER),
+    "StatefulSet": _workload(
+        **of(INTEGER, "replicas revisionHistoryLimit"),
+        **of(TEXT, "serviceName podManagementPolicy"),
+        **of(
+            ANYTHING,
+            "updateStrategy volumeClaimTemplates ordinals persistentVolumeClaimRetentionPolicy",
+        ),
+    ),
     "DaemonSet": _workload(revisionHistoryLimit=INTEGER, updateStrategy=ANYTHING),
     "Node": struct(
         "apiVersion kind metadata",
@@ -213,6 +228,18 @@ KINDS = {
             **of(ANYTHING, "configSource externalID podPreemptionPolicy providerID"),
         ),
         status=status(addresses=ListOf(struct(**of(TEXT, "type address")))),
+    ),
+    "NetworkPolicy": struct(
+        "apiVersion kind metadata",
+        **of(TEXT, "apiVersion kind"),
+        metadata=METADATA,
+        spec=struct(
+            podSelector=SELECTOR,
+            policyTypes=TEXTS,
+            ingress=ListOf(struct(**{"from": PEERS}, ports=POLICY_PORTS)),
+            egress=ANYTHING,
+        ),
+        status=ANYTHING,
     ),
     "Lab": struct(
         "apiVersion kind",
@@ -241,8 +268,10 @@ API_VERSIONS = {
     "Pod": "v1",
     "Deployment": "apps/v1",
     "ReplicaSet": "apps/v1",
+    "StatefulSet": "apps/v1",
     "DaemonSet": "apps/v1",
     "Node": "v1",
+    "NetworkPolicy": "networking.k8s.io/v1",
     "Lab": "secondhop/v1",
 }
 

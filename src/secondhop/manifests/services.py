@@ -93,6 +93,7 @@ def to_model(resource: Resource, value: Object) -> Service:
         affinity_timeout=_affinity(spec),
         health_check_node_port=spec.get("healthCheckNodePort") or 0,
         proxy_name=resource.labels.get(PROXY_NAME),
+        labels=resource.labels,
     )
 
 

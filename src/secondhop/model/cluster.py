@@ -14,6 +14,8 @@ from ipaddress import (
 )
 from typing import Literal, NamedTuple, TypeAlias
 
+from .version import NEWEST, KubeVersion
+
 Address: TypeAlias = IPv4Address | IPv6Address
 Network: TypeAlias = IPv4Network | IPv6Network
 Interface: TypeAlias = IPv4Interface | IPv6Interface
@@ -34,12 +36,16 @@ class Node:
     addresses: of its NIC with their prefix; the first of each family is the node's InternalIP.
     pod_cidrs: at most one for each family.
     zone: label `topology.kubernetes.io/zone`; None when the node has none.
+    deleting: the Node is being deleted, or the autoscaler has marked it so (semantics §6.2).
+    excluded: label `node.kubernetes.io/exclude-from-external-load-balancers`.
     """
 
     name: str
     addresses: tuple[Interface, ...]
     pod_cidrs: tuple[Network, ...] = ()
     zone: str | None = None
+    deleting: bool = False
+    excluded: bool = False
 
     def address(self, family: Family) -> Address | None:
         """Its InternalIP of that family, if it has one."""
@@ -113,6 +119,7 @@ class Service:
     affinity_timeout: int | None = None
     health_check_node_port: int = 0
     proxy_name: str | None = None
+    labels: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     def __str__(self) -> str:
         return f"{self.namespace}/{self.name}"
@@ -169,10 +176,12 @@ class Probe:
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """What runs in a pod. args are the image's arguments, env its literal variables."""
+    """What runs in a pod. program: in place of the image's own, if any; args: its arguments; env:
+    its literal variables."""
 
     name: str
     image: str
+    program: str = ""
     args: tuple[str, ...] = ()
     env: tuple[tuple[str, str], ...] = ()
     ports: tuple[ContainerPort, ...] = ()
@@ -231,6 +240,7 @@ class Cluster:
     client: addresses of the outside client, with their prefix, at most one for each family.
     endpoints: for each service port, in kube-proxy's order (string sort of `ip:port`), both
     families together; a service port without endpoints may be missing.
+    kube_version: of its kube-proxies and controllers, which must be one.
     """
 
     nodes: tuple[Node, ...]
@@ -240,6 +250,7 @@ class Cluster:
     endpoints: Mapping[ServicePortName, tuple[Endpoint, ...]] = field(default_factory=dict)
     cni: Cni = Cni()
     proxy: Proxy = Proxy()
+    kube_version: KubeVersion = NEWEST
 
     def node(self, name: str) -> Node:
         """The node of that name; KeyError if there is none."""

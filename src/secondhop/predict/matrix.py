@@ -53,22 +53,21 @@ def rows(cluster: Cluster, services: Iterable[Service] | None = None) -> Iterato
 
     Sources are the client, one pod on each node and each node itself; no flow comes twice.
     """
-    return _Matrix(Paths(cluster)).rows(cluster.services if services is None else services)
+    return Matrix(Paths(cluster)).rows(cluster.services if services is None else services)
 
 
 def cells(cluster: Cluster, services: Iterable[Service] | None = None) -> Iterator[Cell]:
     """The same table flow by flow: one for each source, destination kind, address, port, protocol
     and via."""
-    paths = Paths(cluster)
-    for row in _Matrix(paths).rows(cluster.services if services is None else services):
+    matrix = Matrix(Paths(cluster))
+    for row in matrix.rows(cluster.services if services is None else services):
         for source in row.sources:
             for via in row.vias:
                 flow = Flow(source, row.destination, via)
-                exact = outcome(paths.walk(flow)) if row.varies else row.outcome
-                yield Cell(row.service, flow, exact)
+                yield Cell(row.service, flow, matrix.exact(row, source, via))
 
 
-class _Matrix:
+class Matrix:
     """The table of one cluster, written Service by Service."""
 
     def __init__(self, paths: Paths):
@@ -99,6 +98,12 @@ class _Matrix:
                     yield from self._of_port(service, port, family, cluster_ip)
                 if has_health_check(service):
                     yield from self._health_checks(service, family)
+
+    def exact(self, row: Row, source: Source, via: str | None) -> Outcome:
+        """The outcome of one flow of a row, to the letter."""
+        if not row.varies:
+            return row.outcome
+        return outcome(self.paths.walk(Flow(source, row.destination, via)))
 
     def _of_port(
         self, service: Service, port: ServicePort, family: Family, cluster_ip: Address

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple, TypeAlias
+from dataclasses import replace
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 from ..model.cluster import (
     Address,
     Cluster,
     Endpoint,
     Family,
+    Ingress,
     Network,
     Node,
     Protocol,
     Service,
     ServicePort,
 )
+from ..model.version import KubeVersion
 from .endpoints import Usable, usable
 
 Entrance: TypeAlias = Literal["clusterIP", "externalIP", "loadBalancerIP", "nodePort"]
@@ -34,16 +37,21 @@ class Target:
         self.port = port
         self.family: Family = family
         self.name = service.port_name(port)
-        self.endpoints: tuple[Endpoint, ...] = cluster.endpoints_of(service, port, family)
+        self.endpoints = as_read(cluster.endpoints_of(service, port, family), cluster.kube_version)
         self.external_ips = tuple(ip for ip in service.external_ips if ip.version == family)
         self.vips = tuple(
-            i.ip for i in service.ingress if i.ip.version == family and i.mode == "VIP"
+            i.ip
+            for i in service.ingress
+            if i.ip.version == family and is_captured(i, cluster.kube_version)
         )
         self.ranges = restrictions(service, family)
         self.external_local = service.external_traffic_policy == "Local" and (
             service.type in ("NodePort", "LoadBalancer") or bool(service.external_ips)
         )
-        self.internal_local = service.internal_traffic_policy == "Local"
+        self.internal_local = (
+            service.internal_traffic_policy == "Local"
+            and cluster.kube_version.has("internalTrafficPolicy")
+        )
         self._usable: dict[str, Usable] = {}
 
     @property
@@ -76,6 +84,23 @@ class Target:
         )
 
 
+def as_read(endpoints: tuple[Endpoint, ...], version: KubeVersion) -> tuple[Endpoint, ...]:
+    """The endpoints with as much of their slices as kube-proxy of that release reads (§15)."""
+    unread: dict[str, Any] = {}
+    if not version.has("terminating fallback"):
+        unread["terminating"] = False
+    if not version.has("topology hints"):
+        unread["zone_hints"] = frozenset()
+    if not version.has("node hints"):
+        unread["node_hints"] = frozenset()
+    return tuple(replace(e, **unread) for e in endpoints) if unread else endpoints
+
+
+def is_captured(ingress: Ingress, version: KubeVersion) -> bool:
+    """Whether kube-proxy itself serves this load balancer IP (§7); before ipMode it always did."""
+    return ingress.mode == "VIP" or not version.has("ipMode")
+
+
 def restrictions(service: Service, family: Family) -> tuple[Network, ...]:
     """Source ranges in force for a family: a zero-length prefix lifts them (§1.1)."""
     ranges = tuple(n for n in service.source_ranges if n.version == family)
@@ -106,7 +131,7 @@ class ServiceTable:
             if service.type == "ExternalName" or service.proxy_name is not None:
                 continue
             for ingress in service.ingress:
-                if ingress.mode == "Proxy":
+                if not is_captured(ingress, cluster.kube_version):
                     self.by_proxied_ip.setdefault(ingress.ip, service)
             for family in FAMILIES:
                 cluster_ip = service.cluster_ip(family)

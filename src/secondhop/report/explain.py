@@ -3,13 +3,14 @@ they were assumed from."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from ..model.cluster import Cluster, Service
 from ..model.fate import Fate, Outcome, Step
 from ..model.flow import Flow
+from ..model.version import KubeVersion
 from .fold import Folder, Row, Words, answer, entry, entry_node, hops, lands, sees
-from .layout import columns, few, listed, table, wrapped
+from .layout import columns, help_for, of_version, table, wrapped
 from .reach import summary, verdict
 
 _FOLD_ABOVE = 3
@@ -30,9 +31,10 @@ _LEGEND = {
     "mixed": "the answers of some pods find no way back",
     "everyone": "the client, a pod of each node and each node itself",
     "everyone else": "all senders but that node and its pods",
-    "any pod": "a pod of each node; like all pods that send here, nobody's endpoint",
+    "pod": "of a node, nobody's endpoint",
+    "any pod": "such a pod of each node",
     "that node": "the one that TO names",
-    "pod there": "a pod of the node that TO names",
+    "pod there": "such a pod of the node that TO names",
     "its own": "the sender's own node",
     "the sender": "the sender's own address",
     "cni0": "the pods' bridge of the node that masquerades",
@@ -46,7 +48,11 @@ def overview(cluster: Cluster, services: Sequence[Service], rows: Iterable[Row])
     """Where the outside client lands through every entry. rows: the client's, from outside."""
     folder = Folder(cluster)
     of = _by_service(services, rows)
-    yield from summary(of)
+    yield from summary(of, cluster.kube_version)
+    if len(of) == 1:
+        for service, entries in of.items():
+            fates = {row.outcome.fate for row in entries}
+            yield from wrapped(help_for(service.external_traffic_policy, fates), "")
     for service, entries in of.items():
         if len(of) > 1 and entries:
             yield from ("", *wrapped(verdict(service, entries), ""))
@@ -60,26 +66,41 @@ def everything(cluster: Cluster, services: Sequence[Service], rows: Iterable[Row
     folder = Folder(cluster)
     of = _by_service(services, rows)
     outside = {service: [r for r in rows if from_outside(r)] for service, rows in of.items()}
-    yield from summary(outside)
+    yield from summary(outside, cluster.kube_version)
     used = set[str]()
     for service, all_rows in of.items():
         if all_rows:
             yield from () if len(of) == 1 else ("", str(service))
             cells = list(_compact(folder, all_rows))
-            used.update(part for row in cells for cell in row for part in cell.split(", "))
+            used.update(_words(cells))
             yield ""
             for lines in columns([_HEAD, *cells]):
                 yield from lines
     yield ""
+    yield from legend(used)
+
+
+def _words(cells: Iterable[Sequence[str]]) -> Iterator[str]:
+    """Every word that cells use, alone or as in `pod of gz1`."""
+    for row in cells:
+        for cell in row:
+            for part in cell.split(", "):
+                yield from (part, part.partition(" of ")[0])
+
+
+def legend(used: Collection[str]) -> Iterator[str]:
+    """What those of the words mean that need it."""
     for word, meaning in _LEGEND.items():
         if word in used:
             yield from wrapped(f"{word}: {meaning}", "")
 
 
-def flow(service: Service | None, asked: Flow, outcome: Outcome) -> Iterator[str]:
+def flow(
+    service: Service | None, asked: Flow, outcome: Outcome, version: KubeVersion
+) -> Iterator[str]:
     """One flow: its fate, every step with its rule, and the backends."""
     fate = f"{outcome.fate}: " if outcome.fate is Fate.DELIVERED else ""
-    yield from wrapped(f"{fate}{outcome.reason}", "")
+    yield from wrapped(f"{fate}{outcome.reason} {of_version(version)}", "")
     yield from wrapped(_asked(service, asked), "")
     yield ""
     for number, step in enumerate(outcome.steps, 1):
@@ -93,22 +114,6 @@ def flow(service: Service | None, asked: Flow, outcome: Outcome) -> Iterator[str
             )
         for lines in columns(cells):
             yield from lines
-
-
-def basis(cluster: Cluster, notes: Sequence[str], skipped: Mapping[str, int]) -> Iterator[str]:
-    """What the answer was assumed from."""
-    client = listed(str(interface.ip) for interface in cluster.client)
-    nodes = few((node.name for node in cluster.nodes), "nodes")
-    yield from wrapped(
-        f"Predicted, not tried: kube-proxy in {cluster.proxy.mode} mode on {nodes};"
-        f" pod network {cluster.cni.backend}; client {client}.",
-        "",
-    )
-    for note in notes:
-        yield from wrapped(note, "  ", "    ")
-    if skipped:
-        kinds = listed(f"{count} {kind}" for kind, count in sorted(skipped.items()))
-        yield from wrapped(f"Skipped, as they do not decide where traffic lands: {kinds}.", "")
 
 
 def from_outside(row: Row) -> bool:
@@ -145,11 +150,11 @@ def _compact(folder: Folder, rows: Sequence[Row]) -> Iterator[tuple[str, ...]]:
     before = ""
     for words, alike in folder.fold(rows):
         to = entry(alike)
-        yield ("" if to == before else to, folder.senders(alike), *_landing(words, alike))
+        yield ("" if to == before else to, folder.senders(alike), *landing(words, alike))
         before = to
 
 
-def _landing(words: Words, alike: Sequence[Row]) -> tuple[str, ...]:
+def landing(words: Words, alike: Sequence[Row]) -> tuple[str, ...]:
     """Names and addresses where there is one flow or they are equal, else what they are of."""
     first = alike[0]
     fate = words.answer if first.outcome.http else str(first.outcome.fate)

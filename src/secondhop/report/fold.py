@@ -67,7 +67,7 @@ class Folder:
         """The rows by their words, both in the order in which they came."""
         folded: dict[Words, list[Row]] = {}
         for row in rows:
-            folded.setdefault(self._words(row), []).append(row)
+            folded.setdefault(self.words(row), []).append(row)
         yield from folded.items()
 
     def senders(self, alike: Sequence[Row]) -> str:
@@ -84,7 +84,8 @@ class Folder:
                 parts.append(_some(kind, names))
         return ", ".join(parts)
 
-    def _words(self, row: Row) -> Words:
+    def words(self, row: Row) -> Words:
+        """What it says."""
         to, outcome, entry = row.destination, row.outcome, entry_node(row)
         home = ("that node", entry) if entry else ("its own", row.sources[0].node)
         return Words(

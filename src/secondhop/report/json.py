@@ -10,37 +10,52 @@ from typing import Any
 
 from ..model.claim import Claim
 from ..model.cluster import Policy, Service
-from ..model.fate import Observation, Outcome, Trial
+from ..model.difference import Change, Difference
+from ..model.fate import Fate, Observation, Outcome, Trial
 from ..model.flow import Destination, Flow, Source
+from ..model.share import Share
+from ..model.version import KubeVersion
 
 API_VERSION = "secondhop/v1"
 
 
 def experiment(
-    service: Service, trials: Sequence[Trial], claims: Sequence[Claim], elapsed: float
+    service: Service,
+    trials: Sequence[Trial],
+    claims: Sequence[Claim],
+    elapsed: float,
+    notes: Sequence[str],
+    version: KubeVersion,
 ) -> str:
-    """An Experiment document. elapsed: seconds."""
+    """An Experiment document. elapsed: seconds; notes: what was assumed or left out."""
     return document(
         "Experiment",
+        version,
         {
             "service": str(service),
             "agree": all(t.agree for t in trials),
             "elapsedSeconds": round(elapsed, 3),
             "trials": [_trial(t) for t in trials],
             "claims": [asdict(claim) for claim in claims],
+            "notes": list(notes),
         },
     )
 
 
-def predictions(service: Service, rows: Sequence[tuple[Policy, Flow, Outcome]]) -> str:
+def predictions(
+    service: Service, rows: Sequence[tuple[Policy, Flow, Outcome]], version: KubeVersion
+) -> str:
     """A Prediction document of the experiment's rows, where nothing could be observed."""
     cells = [{**_cell(service, flow, told), "policy": policy} for policy, flow, told in rows]
-    return document("Prediction", {"cells": cells})
+    return document("Prediction", version, {"cells": cells})
 
 
-def prediction(cells: Iterable[tuple[Service | None, Flow, Outcome]]) -> Iterator[str]:
+def prediction(
+    cells: Iterable[tuple[Service | None, Flow, Outcome]], version: KubeVersion
+) -> Iterator[str]:
     """A Prediction document in pieces, one cell a line: there may be millions."""
-    yield f'{{"apiVersion": "{API_VERSION}", "kind": "Prediction", "cells": ['
+    head = json.dumps(_head("Prediction", version)).removesuffix("}")
+    yield f'{head}, "cells": ['
     before = "\n "
     for cell in cells:
         yield before + json.dumps(_cell(*cell))
@@ -135,6 +150,70 @@ def _trial(trial: Trial) -> dict[str, Any]:
     }
 
 
-def document(kind: str, fields: Mapping[str, Any]) -> str:
-    """One document of ours, ready to print."""
-    return json.dumps({"apiVersion": API_VERSION, "kind": kind, **fields}, indent=1)
+def difference(found: Difference) -> str:
+    """A Difference document."""
+    return document(
+        "Difference",
+        found.cluster.kube_version,
+        {
+            "service": str(found.service),
+            "set": list(found.settings),
+            "changed": not found.is_empty,
+            "nodes": {
+                "dark": list(found.entries(Fate.DELIVERED, Fate.DROPPED)),
+                "refusing": list(found.entries(Fate.DELIVERED, Fate.REJECTED)),
+            },
+            "changes": [_change(change) for change in found.changes],
+            "balancer": found.balancer,
+            "shares": {
+                "before": [_share(share) for share in found.shares_before],
+                "after": [_share(share) for share in found.shares_after],
+            },
+            "networkPolicies": [
+                {
+                    "policy": one.policy,
+                    "pods": list(one.pods),
+                    "before": {str(ip): admitted for ip, admitted in one.before.items()},
+                    "after": {str(ip): admitted for ip, admitted in one.after.items()},
+                    "cutOff": one.cut_off,
+                }
+                for one in found.admissions
+            ],
+            "liveConnectionsCut": False,
+            "advice": list(found.advice),
+        },
+    )
+
+
+def _change(one: Change) -> dict[str, Any]:
+    return {
+        "sources": [source(sender) for sender in one.sources],
+        "destination": destination(one.destination),
+        "vias": list(one.vias),
+        "before": None if one.before is None else outcome(one.before),
+        "after": None if one.after is None else outcome(one.after),
+    }
+
+
+def _share(one: Share) -> dict[str, Any]:
+    return {
+        "port": one.port.port,
+        "protocol": one.port.protocol,
+        "family": f"IPv{one.family}",
+        "holder": one.holder,
+        "entries": dict(one.entries),
+        "pods": dict(one.pods),
+        "lost": {str(fate): share for fate, share in one.lost.items()},
+        "unsent": one.unsent,
+        "sources": list(one.sources),
+    }
+
+
+def document(kind: str, version: KubeVersion | None, fields: Mapping[str, Any]) -> str:
+    """One document of ours, ready to print. version: of the rules, None where there are none."""
+    return json.dumps({**_head(kind, version), **fields}, indent=1)
+
+
+def _head(kind: str, version: KubeVersion | None) -> dict[str, Any]:
+    head = {"apiVersion": API_VERSION, "kind": kind}
+    return head if version is None else head | {"kubeVersion": str(version)}

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import zip_longest
 
+from ..model.cluster import Cluster, Policy
 from ..model.fate import Fate
+from ..model.version import KubeVersion
 
 WIDTH = 100
 _GAP = 2
@@ -54,6 +56,11 @@ def wrapped(text: str, indent: str = "  ", hanging: str | None = None) -> list[s
     )
 
 
+def of_version(version: KubeVersion) -> str:
+    """The Kubernetes release whose rules a verdict is by, as every verdict ends."""
+    return f"(k8s {version})"
+
+
 def listed(items: Iterable[str]) -> str:
     """Each once, in their order; a dash for none."""
     return ", ".join(dict.fromkeys(items)) or "-"
@@ -63,3 +70,38 @@ def few(names: Iterable[str], noun: str, most: int = 3) -> str:
     """All of a few names, or how many: `gz1, xjp1`, `12 nodes`."""
     told = list(dict.fromkeys(names))
     return ", ".join(told) if len(told) <= most else f"{len(told)} {noun}"
+
+
+def help_for(policy: Policy, fates: Collection[Fate]) -> str:
+    """What would help a Service with this policy whose outside traffic met these fates; empty if
+    nothing is lost to a rule."""
+    if policy == "Local" and Fate.DROPPED in fates:
+        return (
+            "What helps: a ready pod on every node (a DaemonSet, or more replicas, spread);"
+            " a balancer that asks the health check and leaves the other nodes out;"
+            " or Cluster, at the price of the client's address."
+        )
+    if Fate.REJECTED in fates:
+        return (
+            "What helps: one ready pod; the Service's selector and target port, and the pods'"
+            " readiness, decide whether there is one."
+        )
+    return ""
+
+
+def basis(
+    how: str, cluster: Cluster, notes: Sequence[str], skipped: Mapping[str, int]
+) -> Iterator[str]:
+    """What an answer rests on: how it was found, in which world, and what was assumed."""
+    client = listed(str(interface.ip) for interface in cluster.client)
+    nodes = few((node.name for node in cluster.nodes), "nodes")
+    yield from wrapped(
+        f"{how}: kube-proxy in {cluster.proxy.mode} mode on {nodes};"
+        f" pod network {cluster.cni.backend}; client {client}.",
+        "",
+    )
+    for note in notes:
+        yield from wrapped(note, "  ", "    ")
+    if skipped:
+        kinds = listed(f"{count} {kind}" for kind, count in sorted(skipped.items()))
+        yield from wrapped(f"Skipped, not looked at: {kinds}.", "")

@@ -8,8 +8,9 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from ..model.cluster import Service
 from ..model.fate import Fate
+from ..model.version import KubeVersion
 from .fold import Row, entry_node
-from .layout import WORDS, few, listed, wrapped
+from .layout import WORDS, few, listed, of_version, wrapped
 
 _NAMED = 5
 
@@ -30,11 +31,12 @@ def verdict(service: Service, rows: Sequence[Row]) -> str:
     return f"{service}: " + "; ".join(f"{listed(names)}: {says}" for says, names in alike.items())
 
 
-def summary(of: Mapping[Service, Sequence[Row]]) -> Iterator[str]:
+def summary(of: Mapping[Service, Sequence[Row]], version: KubeVersion) -> Iterator[str]:
     """The verdict on all these Services. of: the client's rows, from outside, by Service."""
+    stamp = of_version(version)
     if len(of) == 1:
         for service, rows in of.items():
-            yield from wrapped(verdict(service, rows), "")
+            yield from wrapped(f"{verdict(service, rows)} {stamp}", "")
         return
     losing = [service for service, rows in of.items() if any(map(_is_lost, rows))]
     shut = [service for service, rows in of.items() if not rows]
@@ -44,7 +46,7 @@ def summary(of: Mapping[Service, Sequence[Row]]) -> Iterator[str]:
         _part(served, "served through every entry"),
         _part(shut, "without a way in from outside"),
     )
-    yield from wrapped(f"{len(of)} Services: {', '.join(filter(None, parts))}", "")
+    yield from wrapped(f"{len(of)} Services: {', '.join(filter(None, parts))} {stamp}", "")
 
 
 def _part(services: Sequence[Service], what: str) -> str:

@@ -6,7 +6,7 @@ import json
 from importlib.resources import files
 from typing import Any
 
-KINDS = ("Experiment", "Prediction", "Diagnosis")
+KINDS = ("Experiment", "Prediction", "Difference", "Diagnosis")
 _DEFINITIONS = "definitions"
 
 

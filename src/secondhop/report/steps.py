@@ -39,6 +39,8 @@ def patched(service: Service, policy: Policy) -> str:
 
 def held(alive: int, total: int) -> str:
     """What became of the connections from before the patch."""
+    if not total:
+        return "# there is no connection from before the patch"
     return f"# of {total} connections opened before the patch {alive} still answer"
 
 

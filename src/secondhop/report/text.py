@@ -2,46 +2,63 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from ..model.claim import Claim
 from ..model.cluster import Policy, Service
 from ..model.fate import Fate, Observation, Outcome, Trial
-from ..model.flow import Flow
-from .layout import WIDTH, WORDS, listed, table, wrapped
+from ..model.flow import Destination, Flow
+from ..model.version import KubeVersion
+from .layout import WORDS, few, help_for, listed, of_version, table, wrapped
+
+_HEAD: tuple[str, ...] = ("POLICY", "THROUGH", "ANSWER", "POD SEES", "HOPS", "AS PREDICTED")
 
 
 def experiment(
-    service: Service, trials: Sequence[Trial], claims: Sequence[Claim], elapsed: float
-) -> str:
+    service: Service,
+    trials: Sequence[Trial],
+    claims: Sequence[Claim],
+    elapsed: float,
+    version: KubeVersion,
+) -> Iterator[str]:
     """Verdict, table, disagreements, claims. elapsed: seconds."""
-    rows = [("POLICY", "THROUGH", "ANSWER", "POD SEES", "HOPS", "AS PREDICTED")]
+    yield from verdict(service, trials, version)
+    agreeing = sum(trial.agree for trial in trials)
+    if agreeing == len(trials):
+        told = f"agree in {agreeing} of {len(trials)} rows"
+    else:
+        told = f"DISAGREE in {len(trials) - agreeing} of {len(trials)} rows"
+    yield f"Prediction and packets {told} ({elapsed:.2f} s)."
+    yield ""
+    rows = [_HEAD]
     reasons = [""]
     for trial in trials:
-        observed = trial.observed
-        rows.append(
-            (
-                trial.policy,
-                f"{trial.flow.destination.node} {trial.flow.destination}",
-                _answer(observed),
-                listed(sorted({seen.source_ip for seen in observed.seen})),
-                listed(map(str, sorted(observed.hops))),
-                "yes" if trial.agree else "NO",
-            )
-        )
+        rows.append(_row(trial))
         reasons.append(trial.predicted.reason)
-    parts = [verdict(service, trials, elapsed), "", *table(rows, reasons)]
+    yield from table(rows, reasons)
     for trial in trials:
         if not trial.agree:
-            parts += ["", *_disagreement(trial)]
+            yield from ("", *_disagreement(trial))
     if claims:
-        parts += ["", *_claims(claims)]
-    return "\n".join(parts)
+        yield from ("", *_claims(claims))
 
 
-def predictions(service: Service, rows: Sequence[tuple[Policy, Flow, Outcome]]) -> str:
+def _row(trial: Trial) -> tuple[str, ...]:
+    observed = trial.observed
+    return (
+        trial.policy,
+        f"{trial.flow.destination.node} {trial.flow.destination}",
+        _answer(observed),
+        listed(sorted({seen.source_ip for seen in observed.seen})),
+        listed(map(str, sorted(observed.hops))),
+        "yes" if trial.agree else "NO",
+    )
+
+
+def predictions(
+    service: Service, rows: Sequence[tuple[Policy, Flow, Outcome]], version: KubeVersion
+) -> Iterator[str]:
     """The same table where nothing could be observed."""
     cells = [("POLICY", "THROUGH", "PREDICTED", "POD WOULD SEE", "HOPS")]
     reasons = [""]
@@ -56,38 +73,49 @@ def predictions(service: Service, rows: Sequence[tuple[Policy, Flow, Outcome]]) 
             )
         )
         reasons.append(outcome.reason)
-    return "\n".join([f"{service}: predicted, not observed", "", *table(cells, reasons)])
+    yield f"{service}: predicted, not observed {of_version(version)}"
+    yield from ("", *table(cells, reasons))
 
 
-def verdict(service: Service, trials: Sequence[Trial], elapsed: float) -> str:
-    """One sentence: who is lost under which policy, and whether prediction and packets agree."""
+def verdict(service: Service, trials: Sequence[Trial], version: KubeVersion) -> Iterator[str]:
+    """Who is lost under which policy; what would help, if it is the Service's own."""
     told = "; ".join(_policy_verdict(p, trials) for p in dict.fromkeys(t.policy for t in trials))
-    agreeing = sum(trial.agree for trial in trials)
-    word = "agree" if agreeing == len(trials) else "DISAGREE"
-    return "\n".join(
-        textwrap.wrap(
-            f"{service}: {told}. Prediction and packets {word}: {agreeing} of {len(trials)} rows,"
-            f" in {elapsed:.2f} s.",
-            WIDTH,
-        )
-    )
+    yield from wrapped(f"{service}: {told} {of_version(version)}", "")
+    own = service.external_traffic_policy
+    yield from wrapped(help_for(own, {t.observed.fate for t in trials if t.policy == own}), "")
 
 
 def _policy_verdict(policy: Policy, trials: Sequence[Trial]) -> str:
     rows = [trial for trial in trials if trial.policy == policy]
     lost = [t for t in rows if t.observed.fate is not Fate.DELIVERED]
     if not lost:
-        kept = all(
-            seen.source_ip == str(t.flow.source.ip) for t in rows for seen in t.observed.seen
-        )
-        client = "keeps the client's address" if kept else "hides the client's address"
-        return f"{policy} serves through every node and {client}"
+        return f"{policy} serves through every node and {_client_ip(rows)}"
     fates = Counter(WORDS[t.observed.fate] for t in lost)
-    nodes = ", ".join(dict.fromkeys(str(t.flow.destination.node) for t in lost))
+    one_port = len({t.flow.destination.port for t in rows}) == 1
+    entries = (_entry(t.flow.destination, one_port) for t in lost)
+    nodes = few(entries, f"of {len(rows)} {'nodes' if one_port else 'node ports'}")
     what = " or ".join(fates)
     if len(lost) == len(rows):
         return f"{policy} serves through no node: {what}"
     return f"{policy} loses what enters through {nodes}: {what}"
+
+
+def _client_ip(rows: Sequence[Trial]) -> str:
+    kept = [
+        trial
+        for trial in rows
+        if all(seen.source_ip == str(trial.flow.source.ip) for seen in trial.observed.seen)
+    ]
+    if len(kept) == len(rows):
+        return "keeps the client's address"
+    if not kept:
+        return "hides the client's address"
+    nodes = few((str(t.flow.destination.node) for t in kept), f"of {len(rows)} nodes")
+    return f"keeps the client's address only through {nodes}"
+
+
+def _entry(to: Destination, one_port: bool) -> str:
+    return str(to.node) if one_port else f"{to.node}:{to.port}"
 
 
 def _answer(observed: Observation) -> str:
@@ -109,14 +137,9 @@ def _disagreement(trial: Trial) -> Iterable[str]:
         yield from wrapped(f"evidence:  {observed.evidence}")
 
 
-def _claims(claims: Sequence[Claim]) -> list[str]:
-    found = ["What people say, judged by this run:"]
+def _claims(claims: Sequence[Claim]) -> Iterator[str]:
+    yield "What people say, judged by this run:"
     for claim in claims:
-        condition = f" ({claim.condition})" if claim.condition else ""
-        found += textwrap.wrap(
-            f"{claim.verdict:<7}  {claim.says}{condition}: {claim.because}",
-            WIDTH - 2,
-            initial_indent="  ",
-            subsequent_indent=" " * 11,
-        )
-    return found
+        condition = f"; provided that {claim.condition}" if claim.condition else ""
+        told = f"{claim.verdict:<7}  {claim.says}: {claim.because}{condition}"
+        yield from wrapped(told, "  ", " " * 11)

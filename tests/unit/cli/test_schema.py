@@ -12,7 +12,7 @@ from jsonschema import Draft202012Validator
 
 from secondhop.report.schema import KINDS, schema
 
-Secondhop = Callable[..., Any]
+from .conftest import Secondhop
 
 OUTPUTS = {
     "run": ["run", "-o", "json"],
@@ -20,10 +20,15 @@ OUTPUTS = {
     "explain --all": ["explain", "--all", "-o", "json"],
     "explain --to": ["explain", "--to", "192.168.8.1:30316", "-o", "json"],
     "explain --to, of no Service": ["explain", "--to", "192.168.8.1:22", "-o", "json"],
+    "diff": ["diff", "svc/traffic-test", "--set", "externalTrafficPolicy=Local", "-o", "json"],
+    "diff of nothing": ["diff", "svc/traffic-test", "--set", "type=NodePort", "-o", "json"],
     "doctor": ["doctor", "-o", "json"],
 }
-MAPS = {"fates", "backends", "sourceIPs", "hops"}
-"""Fields of an OBSERVATION whose keys are data."""
+MAPS = {
+    ".observed.": {"fates", "backends", "sourceIPs", "hops"},
+    ".shares.": {"entries", "pods", "lost"},
+}
+"""Fields below these whose keys are data."""
 
 
 @pytest.fixture(scope="module", params=list(OUTPUTS))
@@ -55,7 +60,8 @@ def renamed(value: Any, inside: str = "") -> Iterator[tuple[str, Callable[[], No
         for number, item in enumerate(value[:1]):
             yield from renamed(item, f"{inside}[{number}]")
     if isinstance(value, dict):
-        data = ".observed." in inside and inside.rpartition(".")[2] in MAPS
+        field = inside.rpartition(".")[2]
+        data = any(part in inside and field in fields for part, fields in MAPS.items())
         for key in list(value):
             if not data:
                 yield f"{inside}.{key}", lambda k=key: value.update({k + "X": value.pop(k)})  # type: ignore[misc]
@@ -95,7 +101,12 @@ def test_health_answers_are_part_of_the_schema() -> None:
         "predicted": {**outcome, "http": {"status": 200, "localEndpoints": 2}},
     }
     check = validator("Prediction")
-    whole = {"apiVersion": "secondhop/v1", "kind": "Prediction", "cells": [cell]}
+    whole: dict[str, Any] = {
+        "apiVersion": "secondhop/v1",
+        "kind": "Prediction",
+        "kubeVersion": "1.36",
+    }
+    whole["cells"] = [cell]
     assert check.is_valid(whole)
     for wrong in ({"kind": "pod"}, {"node": "n"}, {"kind": "elsewhere"}):
         assert not check.is_valid({**whole, "cells": [{**cell, "source": {**source, **wrong}}]})
@@ -103,7 +114,9 @@ def test_health_answers_are_part_of_the_schema() -> None:
 
 def test_kinds_are_listed(secondhop: Secondhop) -> None:
     assert (
-        secondhop("schema").out.split() == list(KINDS) == ["Experiment", "Prediction", "Diagnosis"]
+        secondhop("schema").out.split()
+        == list(KINDS)
+        == ["Experiment", "Prediction", "Difference", "Diagnosis"]
     )
 
 
@@ -116,7 +129,7 @@ def test_case_does_not_matter(secondhop: Secondhop) -> None:
     [
         ("Predictions", "Did you mean Prediction?"),
         ("diagnose", "Did you mean Diagnosis?"),
-        ("Lab", "There is Experiment, Prediction, Diagnosis."),
+        ("Lab", "There is Experiment, Prediction, Difference, Diagnosis."),
     ],
 )
 def test_an_unknown_kind_is_refused(secondhop: Secondhop, kind: str, remedy: str) -> None:

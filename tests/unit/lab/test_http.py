@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from secondhop.lab.http import MAX_BODY, MAX_HEAD, Reader, Refused, Request
-from secondhop.lab.whoami import Settings, Whoami
+from secondhop.lab.whoami import Whoami
+from secondhop.lab.workloads import Settings
 
 REQUESTS = [
     b"GET / HTTP/1.1\r\nHost: a\r\n\r\n",

@@ -14,7 +14,8 @@ import pytest
 
 from secondhop.errors import UsageError
 from secondhop.lab.server import Connection, peer_name
-from secondhop.lab.whoami import Settings, Whoami, settings
+from secondhop.lab.whoami import Whoami
+from secondhop.lab.workloads import Settings, settings
 
 ADDRESSES = ("127.0.0.1", "::1", "10.42.1.59", "fe80::d496:16ff:fe3d:5e74")
 IPS = "".join(f"IP: {a}\n" for a in ADDRESSES)

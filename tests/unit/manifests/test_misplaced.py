@@ -308,9 +308,9 @@ def test_what_an_object_is(head: str, complaint: str) -> None:
         "kind: ConfigMap\napiVersion: v1",
         "kind: ServiceAccount\napiVersion: v1",
         "kind: Endpoints\napiVersion: v1",
-        "kind: StatefulSet\napiVersion: apps/v1",
+        "kind: Job\napiVersion: batch/v1",
         "kind: ReplicationController\napiVersion: v1",
-        "kind: NetworkPolicy\napiVersion: networking.k8s.io/v1",
+        "kind: Ingress\napiVersion: networking.k8s.io/v1",
     ],
 )
 def test_kinds_of_others_are_skipped_and_counted(head: str) -> None:
@@ -323,4 +323,27 @@ def test_an_object_given_twice() -> None:
     text = json.dumps(service())
     assert complaints(f"{text}\n---\n{text}") == [
         "3: metadata.name: is given twice; the first is at f:1"
+    ]
+
+
+def test_a_list_that_looks_like_nothing_known_goes_where_it_is_needed() -> None:
+    """A port, and two strays in it: less like a port than like the unknown, but a port."""
+    text = """\
+apiVersion: v1
+kind: Service
+metadata:
+  name: web
+  spec:
+    selector:
+      app: web
+      ports:
+      - port: 80
+        type: NodePort
+        externalTrafficPolicy: Local
+"""
+    assert [line.split(": ", 2)[2] for line in complaints(text)] == [
+        "misplaced: it belongs at spec",
+        "misplaced: it belongs at spec.ports",
+        "misplaced: it belongs at spec.type",
+        "misplaced: it belongs at spec.externalTrafficPolicy",
     ]

@@ -311,3 +311,33 @@ def test_ports_of_containers() -> None:
 )
 def test_label_selectors(selector: Object, labels: dict[str, str], matches: bool) -> None:
     assert selects(selector, labels) is matches
+
+
+def test_a_stateful_sets_pods_are_counted() -> None:
+    stateful = {**deployment(replicas=2), "kind": "StatefulSet"}
+    stateful["spec"]["serviceName"] = "web"
+    built = built_of(stateful, service())
+    assert [p.name for p in built.cluster.pods] == ["web-0", "web-1"]
+    assert len(next(iter(built.cluster.endpoints.values()))) == 2
+
+
+def built_of(*objects: Object) -> World:
+    return build(read_text("\n---\n".join(map(json.dumps, objects)), "f"))
+
+
+def test_a_selector_that_no_pod_has_is_said() -> None:
+    notes = built_of(deployment(), service(selector={"app": "wbe"})).notes
+    assert any(
+        note.startswith("Service default/web: none of 1 pods (their labels: app=web, ")
+        and note.endswith(" has the labels of its selector, app=wbe")
+        for note in notes
+    )
+    notes = built_of(service()).notes
+    told = "Service default/web: the input has no pod with the labels of its selector, app=web"
+    assert told in notes
+
+
+def test_a_wish_for_nobody_is_said() -> None:
+    lab = {"apiVersion": "secondhop/v1", "kind": "Lab", "placement": {"wbe": "gz1"}}
+    notes = built_of(deployment(), service(), lab).notes
+    assert "Lab placement.wbe: no such workload in the input. Known here: web." in notes

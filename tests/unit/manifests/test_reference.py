@@ -20,7 +20,7 @@ def test_the_reference_world() -> None:
     (pod,) = world.cluster.pods
     (service,) = world.cluster.services
     assert (pod.node, pod.addresses) == ("xjp1", (ip_address("10.42.1.2"),))
-    assert pod.name == "traffic-test-fxp8lw544h-qd2jm"
+    assert pod.name == "traffic-test-zbvz92pv97-klzhz"
     assert [port.node_port for port in service.ports] == [30316]
     assert [str(e) for found in world.cluster.endpoints.values() for e in found] == ["10.42.1.2:80"]
     assert [str(i) for i in world.cluster.client] == ["192.168.22.2/24"]

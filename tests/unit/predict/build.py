@@ -21,6 +21,7 @@ from secondhop.model.cluster import (
 )
 from secondhop.model.fate import Outcome
 from secondhop.model.flow import Destination, Flow, Source
+from secondhop.model.version import NEWEST, KubeVersion
 from secondhop.predict import predict
 
 CLUSTER_IP = "10.43.0.10"
@@ -82,6 +83,7 @@ def cluster(
     protocol: Protocol = "TCP",
     node_port: int = NODE_PORT,
     proxy: dict[str, Any] | None = None,
+    kube_version: KubeVersion = NEWEST,
     **service: Any,
 ) -> Cluster:
     """One Service default/web with one port, of type NodePort unless told otherwise."""
@@ -96,6 +98,7 @@ def cluster(
         endpoints={web.port_name(port): in_proxy_order(endpoints)},
         cni=Cni(backend, POD_CIDRS, SERVICE_CIDRS, masquerade),
         proxy=Proxy(**settings),
+        kube_version=kube_version,
     )
 
 

@@ -11,7 +11,7 @@ from secondhop.model.fate import Fate, HealthAnswer, Outcome
 from secondhop.model.flow import Source
 from secondhop.report import explain
 from secondhop.report.fold import Folder, entry, lands
-from secondhop.report.layout import WIDTH, columns, few
+from secondhop.report.layout import WIDTH, basis, columns, few
 from secondhop.report.reach import verdict
 
 from .build import CLIENT, SERVICE, FakeRow, cluster, outcome, row
@@ -125,7 +125,7 @@ def test_the_table_of_everything_has_a_legend_of_the_words_that_it_uses() -> Non
 
 def test_a_dual_stack_client_is_shown_with_both_addresses() -> None:
     both = (ip_interface("192.168.22.2/24"), ip_interface("fd00::2/64"))
-    told = explain.basis(replace(cluster(5), client=both), [], {})
+    told = basis("Predicted", replace(cluster(5), client=both), [], {})
     assert " ".join(told).endswith("on 5 nodes; pod network vxlan; client 192.168.22.2, fd00::2.")
 
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from secondhop.model.fate import HealthAnswer, Step
 from secondhop.model.flow import Flow
+from secondhop.model.version import NEWEST
 from secondhop.report.json import outcome as told
 from secondhop.report.json import prediction
 
@@ -12,14 +13,19 @@ from .build import SERVICE, outcome, row
 
 
 def test_a_prediction_without_cells_is_a_document() -> None:
-    text = "".join(prediction([]))
-    assert json.loads(text) == {"apiVersion": "secondhop/v1", "kind": "Prediction", "cells": []}
+    text = "".join(prediction([], NEWEST))
+    assert json.loads(text) == {
+        "apiVersion": "secondhop/v1",
+        "kind": "Prediction",
+        "kubeVersion": "1.36",
+        "cells": [],
+    }
 
 
 def test_each_cell_is_a_line() -> None:
     made = row(0, outcome("10.50.0.1"))
     flow = Flow(made.sources[0], made.destination)
-    text = "".join(prediction([(SERVICE, flow, made.outcome), (None, flow, made.outcome)]))
+    text = "".join(prediction([(SERVICE, flow, made.outcome), (None, flow, made.outcome)], NEWEST))
     assert text.count("\n") == 4
     first, second = json.loads(text)["cells"]
     assert (first["service"], second.pop("service")) == ("default/web", None)

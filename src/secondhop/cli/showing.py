@@ -1,0 +1,120 @@
+"""The experiment shown: its steps, its report, and what can be said where it cannot be made."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+import click
+
+from ..errors import EnvironmentUnable, LabError
+from ..experiment.claims import judge
+from ..experiment.fit import limits
+from ..experiment.run import Applied, Held, Probed, predictions, run
+from ..lab.client import Lab
+from ..manifests import World
+from ..model.cluster import Service
+from ..model.fate import Trial
+from ..report import json as documents
+from ..report import layout, steps, text
+
+_QUIET_SECONDS = 1.0
+
+
+class Showing:
+    """One Service of a world, for one form of output.
+
+    verbose: show every step as it is made, in text.
+    """
+
+    def __init__(self, world: World, service: Service, *, output: str, verbose: bool) -> None:
+        self._world = world
+        self._service = service
+        self._json = output == "json"
+        self._verbose = verbose and not self._json
+        self._cluster = world.cluster
+        self._held = (0, 0)
+        self._told = 0.0
+        self._trials: list[Trial] = []
+
+    def run(self, lab: Lab, *, wait_timeouts: bool) -> bool:
+        """Make the experiment and report; whether prediction and packets agree.
+
+        Raises UsageError, EnvironmentUnable, LabError.
+        """
+        self._started = time.monotonic()
+        for event in run(lab, self._world, self._service, wait_timeouts=wait_timeouts):
+            lines = self._take(event)
+            if self._verbose:
+                click.echo("\n".join(lines))
+        if self._verbose:
+            click.echo()
+        self._report(time.monotonic() - self._started, lab.notes)
+        return all(trial.agree for trial in self._trials)
+
+    def predict_only(self) -> None:
+        """What can be said where nothing can be tried."""
+        rows = predictions(self._world, self._service)
+        if self._json:
+            click.echo(documents.predictions(self._service, rows, self._cluster.kube_version))
+            return
+        for line in text.predictions(self._service, rows, self._cluster.kube_version):
+            click.echo(line)
+        self._basis("Predicted, not tried", [])
+
+    def _take(self, event: Applied | Probed | Held) -> list[str]:
+        """Remember what one step showed; the step in words."""
+        if isinstance(event, Applied):
+            first = self._cluster is self._world.cluster
+            self._cluster = event.cluster
+            if first:
+                return [*steps.applied(self._world.sources, event.cluster, self._service)]
+            return [steps.patched(self._service, event.policy)]
+        if isinstance(event, Held):
+            self._held = (event.alive, event.total)
+            return [steps.held(event.alive, event.total)]
+        self._trials.append(event.trial)
+        self._progress(event.trial)
+        return [*steps.probed(event.trial, event.reply)]
+
+    def _progress(self, trial: Trial) -> None:
+        """A line for each second that the answer takes longer than the first."""
+        elapsed = time.monotonic() - self._started
+        if elapsed > self._told + _QUIET_SECONDS:
+            self._told = elapsed
+            click.echo(f"{len(self._trials)} rows tried, the last under {trial.policy}", err=True)
+
+    def _report(self, elapsed: float, seen: Sequence[str]) -> None:
+        claims = judge(self._cluster, self._service, self._trials, self._held)
+        left_out = [*limits(self._world.cluster, self._service), *seen]
+        if self._json:
+            notes = [*self._world.notes, *left_out]
+            click.echo(
+                documents.experiment(
+                    self._service, self._trials, claims, elapsed, notes, self._cluster.kube_version
+                )
+            )
+            return
+        version = self._cluster.kube_version
+        for line in text.experiment(self._service, self._trials, claims, elapsed, version):
+            click.echo(line)
+        self._basis("Tried on a lab", left_out)
+
+    def _basis(self, how: str, left_out: list[str]) -> None:
+        world = self._world
+        click.echo()
+        for line in layout.basis(how, world.cluster, [*world.notes, *left_out], world.skipped):
+            click.echo(line)
+
+
+def diagnosed(error: EnvironmentUnable | LabError) -> EnvironmentUnable | LabError:
+    """The same error with doctor's remedies, if doctor finds what is wrong."""
+    from ..lab.doctor import examine
+
+    if error.exit_code != EnvironmentUnable.exit_code:
+        return error
+
+    remedies = [f"{c.name}: {c.detail}. {c.remedy}" for c in examine() if c.needed and not c.good]
+    if remedies:
+        return EnvironmentUnable(error.message, "\n  ".join(remedies))
+    return error

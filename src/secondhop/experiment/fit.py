@@ -1,0 +1,123 @@
+"""Whether the lab can be this cluster: what it would have to refuse or could only get wrong is said
+before there is a lab."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ..errors import EnvironmentUnable, UsageError
+from ..lab.workloads import is_whoami, listeners, workloads
+from ..manifests import World
+from ..model.cluster import Cluster, Endpoint, Node, Pod, Service, ServicePort
+
+_EXPLAIN = "`secondhop explain` predicts it all the same."
+
+
+def refuse_unfit(world: World, service: Service) -> None:
+    """Raises UsageError with everything in the input that the lab cannot be, EnvironmentUnable for
+    what it cannot be yet."""
+    cluster = world.cluster
+    if cluster.proxy.mode != "iptables":
+        raise EnvironmentUnable(
+            f"the lab writes kube-proxy's rules in iptables mode, not in {cluster.proxy.mode} mode",
+            "Leave proxy.mode out of the Lab file, or believe the prediction.",
+        )
+    if world.lab.external_proxy:
+        raise EnvironmentUnable(
+            "the lab cannot yet put a stock kube-proxy in its proxy's seat",
+            "Leave proxy.external out of the Lab file: the built-in one writes the same rules.",
+        )
+    problems = [*_nodes(cluster)] or [*_pods(cluster)] or [*_endpoints(cluster, service)]
+    if problems:
+        raise UsageError("\n".join(problems), _EXPLAIN)
+
+
+def limits(cluster: Cluster, service: Service) -> Iterator[str]:
+    """What the lab does not do, or does in its own way, with this Service."""
+    behind = {endpoint.address for _, endpoint in _behind(cluster, service)}
+    pods = [pod for pod in cluster.pods if behind & {*pod.addresses}]
+    images = {c.image or c.name for pod in pods for c in pod.containers if not is_whoami(c)}
+    if images:
+        yield (
+            f"{', '.join(sorted(images))}: played by whoami on the ports that containers, probes"
+            " or the Service name; whether the real program listens there is not looked at"
+        )
+    if elsewhere := [*(i.ip for i in service.ingress), *service.external_ips]:
+        addresses = ", ".join(map(str, elsewhere))
+        yield f"{addresses}: not tried, only node ports are; `secondhop explain` predicts them"
+    for port in service.ports:
+        if port.node_port and port.protocol != "TCP":
+            yield f"{port.node_port}/{port.protocol}: not tried, the lab sends TCP"
+    if service.cluster_ip(6):
+        yield f"Service {service}: IPv6 is not tried, the lab's wiring is IPv4"
+
+
+def _nodes(cluster: Cluster) -> Iterator[str]:
+    for node in cluster.nodes:
+        if node.address(4) is None:
+            yield f"node {node.name} has no IPv4 address, and the lab's wiring is IPv4"
+        elif node.pod_cidr(4) is None:
+            yield (
+                f"node {node.name} has no IPv4 pod CIDR (spec.podCIDR; or nodes[].podCIDR in a Lab"
+                " file), and the lab's pod network is flannel's, which needs one"
+            )
+
+
+def _pods(cluster: Cluster) -> Iterator[str]:
+    owners: dict[object, str] = {}
+    for pod in cluster.pods:
+        node = next((n for n in cluster.nodes if n.name == pod.node), None)
+        if node is None:
+            if pod.node is not None:
+                yield f"pod {pod} is on node {pod.node}, which is not in the input: add the nodes"
+            continue
+        yield from _listeners(cluster, pod)
+        address = next((a for a in pod.addresses if a.version == 4), None)
+        if address is None:
+            yield f"pod {pod} has no IPv4 address, and the lab's wiring is IPv4"
+        elif not pod.host_network:
+            if address in owners:
+                yield f"pods {owners[address]} and {pod} both have the address {address}"
+            owners[address] = str(pod)
+            yield from _address(pod, node, address)
+
+
+def _listeners(cluster: Cluster, pod: Pod) -> Iterator[str]:
+    try:
+        listeners(cluster, pod)
+    except UsageError as error:
+        yield f"pod {pod}: {error.message}. {error.remedy}"
+
+
+def _address(pod: Pod, node: Node, address: object) -> Iterator[str]:
+    cidr = node.pod_cidr(4)
+    if cidr is None or address not in cidr:
+        yield f"pod {pod} has the address {address}, outside {node.name}'s pod CIDR {cidr}"
+    elif address in (node.bridge_address(4), node.overlay_address(4), cidr.broadcast_address):
+        yield f"pod {pod} has the address {address}, which is {node.name}'s own or its broadcast"
+
+
+def _endpoints(cluster: Cluster, service: Service) -> Iterator[str]:
+    """Endpoints that nobody in the lab would answer for."""
+    pods = {address: pod for pod in workloads(cluster) for address in pod.addresses}
+    names = {node.name for node in cluster.nodes}
+    for port, endpoint in _behind(cluster, service):
+        pod = pods[endpoint.address]
+        if pod.node not in names:
+            yield f"endpoint {endpoint} of Service {service} is on no node of the lab"
+        elif port.protocol == "TCP" and endpoint.port not in (heard := _ports(cluster, pod)):
+            yield (
+                f"Service {service} targets port {endpoint.port} of pod {pod}, which listens on"
+                f" {', '.join(map(str, heard))} (whoami: -port, WHOAMI_PORT_NUMBER, else 80): every"
+                " connection would be reset. Correct spec.ports[].targetPort, or the container"
+            )
+
+
+def _ports(cluster: Cluster, pod: Pod) -> list[int]:
+    return sorted(one.port for one in listeners(cluster, pod))
+
+
+def _behind(cluster: Cluster, service: Service) -> Iterator[tuple[ServicePort, Endpoint]]:
+    for port in service.ports:
+        for endpoint in cluster.endpoints_of(service, port, 4):
+            yield port, endpoint

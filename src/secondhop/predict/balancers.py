@@ -1,0 +1,47 @@
+"""The balancers that stand in front of clusters: what each watches, and how it sends.
+
+docs/balancers.md says where each of these rows comes from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+Watch: TypeAlias = Literal["nothing", "health checks", "serving endpoints", "ready endpoints"]
+
+
+@dataclass(frozen=True, slots=True)
+class Balancer:
+    """A way to spread connections over nodes.
+
+    watches: what keeps a node out. one_node: a single node holds the address. weighted: by the
+    X-Load-Balancing-Endpoint-Weight header of health checks. proxies: it opens connections of its
+    own to node ports, so that nodes see its address. node_addresses: the nodes' own addresses are
+    the load balancer IPs. heeds_exclusion: never sends to excluded nodes (`Node.excluded`).
+    typed: it serves Services of type LoadBalancer only.
+    """
+
+    watches: Watch = "nothing"
+    one_node: bool = False
+    weighted: bool = False
+    proxies: bool = False
+    node_addresses: bool = False
+    heeds_exclusion: bool = False
+    typed: bool = False
+
+
+BALANCERS: Mapping[str, Balancer] = {
+    "every-node": Balancer(),
+    "healthy-nodes": Balancer("health checks"),
+    "weighted": Balancer("health checks", weighted=True),
+    "single-node": Balancer(one_node=True),
+    "snat-proxy": Balancer("health checks", proxies=True),
+    "metallb-l2": Balancer("serving endpoints", one_node=True, heeds_exclusion=True, typed=True),
+    "metallb-bgp": Balancer("serving endpoints", heeds_exclusion=True, typed=True),
+    "k3s-servicelb": Balancer("ready endpoints", node_addresses=True, typed=True),
+    "cloud-passthrough": Balancer("health checks", heeds_exclusion=True, typed=True),
+    "cloud-proxy": Balancer("health checks", proxies=True, heeds_exclusion=True),
+}
+"""Five models, and presets named for what people run."""
