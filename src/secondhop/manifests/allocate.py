@@ -39,7 +39,7 @@ def allocated(
         if isinstance(one, Unsound):
             continue
         view = View(write.service)
-        for key in (*view.node_ports(), view.health_port, *view.ips):
+        for key in (*view.own_node_ports(), view.health_port, *view.ips):
             holders.setdefault(key, one.resource)
         done.append(
             one._replace(

@@ -36,7 +36,7 @@ class Allocator:
         """Keep what these Services ask for out of every automatic choice."""
         stock = self._stock
         for view in map(View, services):
-            stock.spared_ports |= {*view.node_ports(), view.health_port}
+            stock.spared_ports |= {*view.own_node_ports(), view.health_port}
             stock.spared_ips |= {ip for text in view.ips if (ip := parse_address(text))}
 
     def create(
@@ -71,4 +71,4 @@ class Allocator:
         """Give back everything that a Service has."""
         view = View(service)
         health = [view.health_port] if view.needs_health_port else []
-        self._stock.release([*view.node_ports(), *health], addresses(view.ips))
+        self._stock.release([*view.own_node_ports(), *health], addresses(view.ips))

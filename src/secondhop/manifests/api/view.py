@@ -72,8 +72,13 @@ class View:
         return (annotations[name] or "") if name in annotations else None
 
     def node_ports(self) -> list[int]:
-        """The numbers its ports have, in order; a number may occur twice."""
+        """The numbers its ports say, in order; a number may occur twice."""
         return [port["nodePort"] for port in self.ports if port.get("nodePort")]
+
+    def own_node_ports(self) -> list[int]:
+        """Those that are allocated to it: the server lets an ExternalName say numbers, and takes
+        none for it."""
+        return self.node_ports() if self.type in EXTERNAL else []
 
 
 def accessible(kind: str, external_ips: bool) -> bool:

@@ -170,7 +170,7 @@ class Write:
     def _changed_node_ports(self, old: View) -> None:
         """Each port by itself: those it had are its own, the missing are new ones."""
         view = self.view
-        had = old.node_ports() if old.type in EXTERNAL else []
+        had = old.own_node_ports()
         pairs: list[tuple[str, int]] = []
         for n, port in enumerate(view.ports if view.type in EXTERNAL else []):
             path: Path = ("spec", "ports", n, "nodePort")
@@ -186,7 +186,7 @@ class Write:
                 why = f"duplicate nodePort: {{{pair[0]} {number}}}"
                 self._refuse(FieldError("InternalError", path, None, why))
             pairs.append(pair)
-        left = view.node_ports() if view.type in EXTERNAL else []
+        left = view.own_node_ports()
         self.freed_ports += [number for number in had if number not in left]
 
     def _health_port(self) -> None:

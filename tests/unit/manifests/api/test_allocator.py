@@ -135,6 +135,17 @@ class TestNodePorts:
         (why,) = refused(server, new, **node(port(1, 30001), port(2, 30001)))
         assert why.endswith("Internal error occurred: duplicate nodePort: {TCP 30001}")
 
+    def test_an_external_name_may_say_a_number_but_has_none(self) -> None:
+        server = Server()
+        created(server, **node(port(1, 30001)))
+        idle = {"type": "ExternalName", "externalName": "x.y", "ports": [port(1, 30001)]}
+        old = created(server, **idle)
+        assert refused(server, old, **node(port(1, 30001))) == [
+            f"spec.ports[0].nodePort: Invalid value: 30001: {TAKEN}"
+        ]
+        server.allocator.delete(old)
+        assert server.in_use()[0] == {30001}
+
 
 class TestHealthCheckNodePort:
     def test_it_comes_and_goes_with_the_policy(self) -> None:
@@ -375,7 +386,7 @@ def test_what_is_taken_is_what_is_stored(writes: list[tuple[int, Object]], dual:
         if answer is not None:
             stored[slot] = answer
         views = [View(one) for one in stored.values()]
-        ports = [{*view.node_ports(), view.health_port} - {0} for view in views]
+        ports = [{*view.own_node_ports(), view.health_port} - {0} for view in views]
         ips = [ip for view in views if not view.headless for ip in view.ips]
         assert server.in_use() == (set().union(*ports), set(ips))
         assert sum(map(len, ports)) == len(set().union(*ports))
