@@ -34,7 +34,7 @@ _LEGEND = {
     "pod": "of a node, nobody's endpoint",
     "any pod": "such a pod of each node",
     "that node": "the one that TO names",
-    "pod there": "such a pod of the node that TO names",
+    "pod there": "a pod of the node that TO names",
     "its own": "the sender's own node",
     "the sender": "the sender's own address",
     "cni0": "the pods' bridge of the node that masquerades",
