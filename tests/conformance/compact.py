@@ -1,13 +1,15 @@
 """Makes `data/` from the recordings: `python tests/conformance/compact.py FOLDER`.
 
 FOLDER holds `truth` and `truth6` (`scenarios.jsonl`, `probes.jsonl`: what a real cluster did) and
-`conformance` (`packetflow.jsonl`, `categorize.jsonl`: the cases of Kubernetes' own unit tests).
+`conformance` (`packetflow.jsonl`, `categorize.jsonl`, `apicases.jsonl`: the cases of Kubernetes'
+own unit tests).
 Their READMEs tell how they came to be. The output says the same in the shape that `cases.py`
 reads, without what no prediction can be held against: times, HTTP headers, slice and test names.
 
 recorded.jsonl.gz    one line a scenario, its probes inside
 packetflow.jsonl.gz  one line for each distinct situation of a node, its flows inside
 categorize.jsonl.gz  one line a case
+apicases.jsonl.gz    one line a case of the API server: objects in JSON form, what to expect
 """
 
 from __future__ import annotations
@@ -194,6 +196,99 @@ def hinted_nodes(case: Row, endpoint: Row) -> list[str]:
     return endpoint.get("nodeHints", []) if case["preferSameTrafficDistribution"] else []
 
 
+ODD_NAMES = {
+    "ObjectMeta": "metadata",
+    "ClusterIP": "clusterIP",
+    "ClusterIPs": "clusterIPs",
+    "IPFamilies": "ipFamilies",
+    "IPFamilyPolicy": "ipFamilyPolicy",
+    "IP": "ip",
+    "IPMode": "ipMode",
+    "ClientIP": "clientIP",
+}
+"""JSON names that are not Go's with a small first letter."""
+EMPTY_ANNOTATION = {71, 76}
+"""Cases that are about an empty annotation; the recording leaves empty values out."""
+GATES = {"legacyIPs": "loose", "relaxedServiceNames": "relaxed", "newTrafficDist": "zones"}
+"""What a case switches, against the defaults of its test: strict addresses, nothing else."""
+
+
+def api_object(value: Any) -> Any:
+    """A Go value in JSON's names; `core.Something()` stands for a value that does not exist."""
+    if isinstance(value, list):
+        return [api_object(item) for item in value]
+    if isinstance(value, str):
+        return "Nonsense" if value.startswith("core.") else value
+    if not isinstance(value, dict):
+        return value
+    made = {
+        ODD_NAMES.get(name, name[0].lower() + name[1:]): (
+            inner if name in ("Selector", "Labels", "Annotations") else api_object(inner)
+        )
+        for name, inner in value.items()
+    }
+    if "generateName" in made:
+        made["metadata"]["generateName"] = made.pop("generateName")
+    return made
+
+
+def balancer(row: Row, status: str) -> Row | None:
+    """The Service of a status case, which its test makes itself."""
+    if status not in row:
+        return None
+    spec = {"type": "LoadBalancer"} | api_object(row.get("tweakSvcSpec", {}))
+    metadata = {"name": "x", "namespace": "x", "resourceVersion": "1"}
+    return {
+        "metadata": metadata,
+        "spec": spec,
+        "status": {"loadBalancer": api_object(row[status])},
+    }
+
+
+def api_step(step: Row) -> list[Any]:
+    """One write of a walk and what the stored Service has then: (i)P, (h)eadless, (n)ode ports,
+    health (c)heck; null when it is refused."""
+    names = ("i", "ClusterIPs"), ("h", "Headless"), ("n", "NodePorts"), ("c", "HealthCheckNodePort")
+    seen = "".join(letter for letter, name in names if step.get(f"expect{name}"))
+    return [api_object(step["svc"]), None if step["expectError"] else seen]
+
+
+def apicases(path: Path) -> Iterator[Row]:
+    """Each case by what it asks: rules, policy or status (a number of errors), clear (the object
+    afterwards), keep (which of three fields stay), ports and walk (writes)."""
+    for row in rows(path):
+        case: Row = {"id": row["id"], "gates": [g for name, g in GATES.items() if row.get(name)]}
+        new, old = (row.get(name) for name in ("service", "old"))
+        if row["test"].startswith("TestValidateLoad"):
+            new, old = (balancer(row, f"tweak{age}LBStatus") for age in ("", "Old"))
+            yield case | {"asks": "status", "new": new, "old": old, "expect": row["numErrs"]}
+        elif "numErrs" in row:
+            new = api_object(new)
+            if row["id"] in EMPTY_ANNOTATION:
+                name = "service.beta.kubernetes.io/load-balancer-source-ranges"
+                new["metadata"]["annotations"] = {name: ""}
+            asks = "policy" if row["test"].endswith("ExternalTrafficPolicy") else "rules"
+            yield case | {
+                "asks": asks,
+                "new": new,
+                "old": api_object(old),
+                "expect": row["numErrs"],
+            }
+        elif "expect" in row:
+            new, old = row.get("patched", row["before"]), row["before"]
+            pair = {"new": api_object(new), "old": api_object(old)}
+            yield case | {"asks": "clear", **pair, "expect": api_object(row["expect"])}
+        elif "before" in row:
+            kept = [row[f"expectSame{name}"] for name in ("ClusterIPs", "NodePort", "HCNP")]
+            pair = {"new": api_object(row["update"]), "old": api_object(row["before"])}
+            yield case | {"asks": "keep", **pair, "expect": kept}
+        elif "svc" in row:
+            yield case | {"asks": "ports", "steps": [api_step(row)]}
+        else:
+            steps = [api_step(row[name]) for name in ("create", "update") if name in row]
+            yield case | {"asks": "walk", "steps": steps}
+
+
 def write(name: str, lines: Iterable[Row]) -> None:
     text = "".join(json.dumps(line, separators=(",", ":")) + "\n" for line in lines)
     # No time stamp: the same recordings make the same bytes.
@@ -204,6 +299,7 @@ def main(folder: Path) -> None:
     write("recorded.jsonl.gz", [*recorded(folder / "truth"), *recorded(folder / "truth6")])
     write("packetflow.jsonl.gz", packetflow(folder / "conformance" / "packetflow.jsonl"))
     write("categorize.jsonl.gz", categorize(folder / "conformance" / "categorize.jsonl"))
+    write("apicases.jsonl.gz", apicases(folder / "conformance" / "apicases.jsonl"))
 
 
 if __name__ == "__main__":

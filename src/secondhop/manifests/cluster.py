@@ -10,7 +10,9 @@ from ..errors import ManifestError, Problem
 from ..model.cluster import Cluster, Pod, Policy, ProxyMode, Service
 from ..model.policy import NetworkPolicy
 from ..model.version import NEWEST, Feature, KubeVersion
-from .allocate import NodePorts, with_cluster_ips, with_health_port, with_node_ports
+from .allocate import allocated
+from .api.pools import NodePorts
+from .api.view import accessible, needs_health_port
 from .endpoints import SERVICE_NAME, Selection, derived, sliced
 from .lab import Lab, client_aside, read_lab
 from .nodes import machines, nodes_of_pods, read_node
@@ -19,11 +21,11 @@ from .objects import Objects, sort_out
 from .placement import Places
 from .pods import WORKLOADS, Wanted, read_pods
 from .policies import read_policies
-from .problems import Problems, invalid
+from .problems import Problems
 from .ranges import SERVICE_RANGES, probable, single
 from .read import Document
 from .resource import Resource
-from .services import Declared, read_service
+from .services import Declared, Unsound, read_service
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,16 +61,17 @@ def build(
     """
     problems = Problems()
     objects = sort_out(documents, namespace, problems)
-    declared = [one for r in objects.of("Service") if (one := read_service(r)) is not None]
+    services = [read_service(resource) for resource in objects.of("Service")]
+    declared = [one for one in services if isinstance(one, Declared)]
+    unsound = [one for one in services if isinstance(one, Unsound)]
     endpoints = sliced(objects.of("EndpointSlice"))
     policies = tuple(read_policies(objects.of("NetworkPolicy")))
     wanted = list(read_pods(objects.of("Pod", *WORKLOADS)))
     lab = _with_service_ranges(_lab(objects, wanted), objects, declared)
     if proxy_mode is not None:
         lab = replace(lab, proxy=replace(lab.proxy, mode=proxy_mode))
-    complete = with_node_ports(
-        with_cluster_ips(declared, lab.cni.service_cidrs, strict=_states_services(objects))
-    )
+    stated = _states_services(objects)
+    complete = allocated(declared, unsound, lab.cni.service_cidrs, stated=stated)
     if problems.about("Lab"):  # its nodes may not be the ones that are meant
         problems.settle()
     places = Places(machines(lab.nodes, objects.of("Node")), lab.placement)
@@ -118,17 +121,26 @@ def with_policy(cluster: Cluster, service: Service, policy: Policy) -> Cluster:
     A LoadBalancer's healthCheckNodePort is allocated under Local, released under Cluster.
     ManifestError if the Service takes no traffic from outside; KeyError if it is not there.
     """
-    if service.type not in ("NodePort", "LoadBalancer") and not service.external_ips:
-        why = invalid(policy, "may only be set for externally-accessible services")
-        remedy = "Set spec.type to NodePort or LoadBalancer first."
-        raise ManifestError(
-            [Problem("patch", f"Service {service}", "spec.externalTrafficPolicy", why, remedy)]
-        )
-    ports = NodePorts(_ports_in_use(cluster))
+    if not accessible(service.type, bool(service.external_ips)):
+        raise ManifestError([_inaccessible(service, policy)])
     services = {str(one): one for one in cluster.services}
     patched = replace(services[str(service)], external_traffic_policy=policy)
-    services[str(service)] = with_health_port(patched, ports)
+    number = patched.health_check_node_port
+    if not needs_health_port(patched.type, policy):
+        number = 0
+    elif not number:
+        number = NodePorts(taken=_ports_in_use(cluster)).free() or 0
+    services[str(service)] = replace(patched, health_check_node_port=number)
     return replace(cluster, services=tuple(services.values()))
+
+
+def _inaccessible(service: Service, policy: Policy) -> Problem:
+    from .api.service import validate_external_traffic
+
+    spec = {"type": service.type, "externalTrafficPolicy": policy}
+    error = validate_external_traffic({"spec": spec})[0]
+    remedy = "Set spec.type to NodePort or LoadBalancer first."
+    return Problem("patch", f"Service {service}", error.field, error.message, remedy)
 
 
 def _files(documents: Sequence[Document]) -> tuple[str, ...]:

@@ -8,10 +8,11 @@ from ipaddress import IPv4Interface, ip_interface
 from typing import Literal
 
 from ..model.cluster import Cni, CniBackend, Interface, Network, Node, Proxy, ProxyMode
+from .api.syntax import BAD_IP
 from .lab_rules import check
 from .problems import Path, invalid
 from .ranges import NODE_PREFIX, POD_RANGES, SERVICE_RANGES, free_part, overlap, probable
-from .resource import BAD_IP, Resource
+from .resource import Resource
 
 
 @dataclass(frozen=True, slots=True)

@@ -108,10 +108,10 @@ def _surveyed(resource: Resource) -> Resource | None:
 
 
 def _named(resource: Resource) -> bool:
-    """Whether name and namespace may be such; a Service's name has a rule of its own."""
-    if resource.kind == "Lab":
+    """Whether name and namespace may be such; a Service's have rules of their own."""
+    if resource.kind in ("Lab", "Service"):
         return True
-    named = resource.kind == "Service" or resource.subdomain(("metadata", "name"), resource.name)
+    named = resource.subdomain(("metadata", "name"), resource.name)
     place = not resource.namespace or resource.label(("metadata", "namespace"), resource.namespace)
     return named and place
 

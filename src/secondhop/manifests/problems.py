@@ -72,10 +72,14 @@ def invalid(value: Any, why: str) -> str:
     return f"Invalid value: {shown(value)}: {why}"
 
 
-def unsupported(value: Any, supported: Iterable[str]) -> str:
+def unsupported(value: Any, values: Iterable[str]) -> str:
     """The API server's words for a value outside an enumeration."""
-    allowed = ", ".join(f'"{name}"' for name in supported)
-    return f"Unsupported value: {shown(value)}: supported values: {allowed}"
+    return f"Unsupported value: {shown(value)}: {supported(values)}"
+
+
+def supported(values: Iterable[str]) -> str:
+    """The API server's words for the values of an enumeration."""
+    return "supported values: " + ", ".join(f'"{value}"' for value in values)
 
 
 def near(name: str, known: Iterable[str], cutoff: float = 0.75) -> str | None:

@@ -2,28 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from ipaddress import ip_address, ip_network
 from typing import Any, NamedTuple
 
 from ..model.cluster import Address, Network, Protocol
+from .api.syntax import BAD_CIDR, BAD_IP, BITS_BEYOND, dns_label, dns_subdomain, port_number
 from .problems import Path, Problems, dotted, invalid, printable
 from .read import Document
 
-_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
-_SUBDOMAIN = re.compile(rf"(?=.{{1,253}}$){_LABEL.pattern}(\.{_LABEL.pattern})*")
-LABEL_RULE = (
-    "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and "
-    "must start and end with an alphanumeric character"
-)
-SUBDOMAIN_RULE = (
-    "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or "
-    "'.', and must start and end with an alphanumeric character"
-)
-BAD_IP = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"
-BAD_CIDR = "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)"
-BAD_PORT = "must be between 1 and 65535, inclusive"
+LABEL_REMEDY = "Use letters a-z, digits and inner dashes."
+SUBDOMAIN_REMEDY = "Use letters a-z, digits, inner dashes and dots."
 
 
 class Resource(NamedTuple):
@@ -88,30 +77,21 @@ class Resource(NamedTuple):
 
     def port(self, path: Path, number: int) -> bool:
         """Whether it is a port number; refused if not."""
-        if 1 <= number <= 65535:
-            return True
-        self.refuse(path, invalid(number, BAD_PORT), "Choose a port number in that range.")
-        return False
-
-    @staticmethod
-    def is_label(name: str) -> bool:
-        """Whether a text is a DNS-1123 label."""
-        return _LABEL.fullmatch(name) is not None
+        remedy = "Choose a port number in that range."
+        return self._admit(path, number, port_number(number), remedy)
 
     def label(self, path: Path, name: str) -> bool:
         """Whether it is a DNS-1123 label; refused if not."""
-        if self.is_label(name):
-            return True
-        self.refuse(path, invalid(name, LABEL_RULE), "Use letters a-z, digits and inner dashes.")
-        return False
+        return self._admit(path, name, dns_label(name), LABEL_REMEDY)
 
     def subdomain(self, path: Path, name: str) -> bool:
         """Whether it is a DNS-1123 subdomain; refused if not."""
-        if _SUBDOMAIN.fullmatch(name):
-            return True
-        remedy = "Use letters a-z, digits, inner dashes and dots."
-        self.refuse(path, invalid(name, SUBDOMAIN_RULE), remedy)
-        return False
+        return self._admit(path, name, dns_subdomain(name), SUBDOMAIN_REMEDY)
+
+    def _admit(self, path: Path, value: object, messages: list[str], remedy: str) -> bool:
+        for why in messages:
+            self.refuse(path, invalid(value, why), remedy)
+        return not messages
 
 
 def bad_network(text: str) -> tuple[str, str]:
@@ -122,8 +102,7 @@ def bad_network(text: str) -> tuple[str, str]:
         return invalid(text, BAD_CIDR), "Write an address and a prefix length."
     if "/" not in text:
         return invalid(text, BAD_CIDR), f"Add the prefix length: {meant}."
-    why = "must not have bits set beyond the prefix length"
-    return invalid(text, why), f"Write {meant}."
+    return invalid(text, BITS_BEYOND), f"Write {meant}."
 
 
 def dig(value: Any, path: Sequence[str | int]) -> Any:

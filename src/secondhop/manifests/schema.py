@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from .api import values
 from .shapes import (
     ANNOTATIONS,
     ANYTHING,
@@ -28,8 +29,8 @@ from .shapes import (
     struct,
 )
 
-PROTOCOL = enum("TCP", "UDP", "SCTP")
-POLICY = enum("Cluster", "Local")
+PROTOCOL = enum(*values.PROTOCOLS)
+POLICY = enum(*values.POLICIES)
 CONDITIONS = ListOf(status(type=TEXT, status=TEXT))
 
 
@@ -60,22 +61,22 @@ SERVICE_PORT = struct(
     appProtocol=TEXT,
 )
 SERVICE_SPEC = struct(
-    type=enum("ClusterIP", "NodePort", "LoadBalancer", "ExternalName"),
+    type=enum(*values.TYPES),
     ports=ListOf(SERVICE_PORT),
     selector=LABELS,
     externalTrafficPolicy=POLICY,
     internalTrafficPolicy=POLICY,
-    ipFamilies=ListOf(enum("IPv4", "IPv6")),
-    ipFamilyPolicy=enum("SingleStack", "PreferDualStack", "RequireDualStack"),
-    sessionAffinity=enum("None", "ClientIP"),
+    ipFamilies=ListOf(enum(*values.FAMILIES)),
+    ipFamilyPolicy=enum(*values.FAMILY_POLICIES),
+    sessionAffinity=enum(*values.AFFINITIES),
     sessionAffinityConfig=struct(clientIP=struct(timeoutSeconds=INTEGER)),
-    trafficDistribution=enum("PreferClose", "PreferSameZone", "PreferSameNode"),
+    trafficDistribution=enum(*values.DISTRIBUTIONS),
     healthCheckNodePort=INTEGER,
     **of(FLAG, "allocateLoadBalancerNodePorts publishNotReadyAddresses"),
     **of(TEXT, "clusterIP externalName loadBalancerClass loadBalancerIP"),
     **of(TEXTS, "clusterIPs externalIPs loadBalancerSourceRanges"),
 )
-INGRESS = struct(hostname=TEXT, ip=TEXT, ipMode=enum("VIP", "Proxy"), ports=ANYTHING)
+INGRESS = struct(hostname=TEXT, ip=TEXT, ipMode=enum(*values.IP_MODES), ports=ANYTHING)
 SERVICE = struct(
     "apiVersion kind metadata spec",
     **of(TEXT, "apiVersion kind"),

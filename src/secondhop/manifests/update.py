@@ -10,8 +10,12 @@ from typing import Any, NamedTuple
 
 from ..errors import UsageError
 from ..model.cluster import Cluster, Service
+from .api.default import default_service
+from .api.field import Object
+from .api.update import cleared, kept, synced
 from .problems import Path, dotted
 from .read import Document
+from .schema import SERVICE_SPEC
 
 _SETTING = re.compile(r"((?:[^=\[\]]|\[[^\]]*\])+)=(.*)", re.DOTALL)
 _PART = re.compile(r"\.?([^.\[\]]+)|\[([^\]]+)\]")
@@ -71,13 +75,38 @@ def updated(
         if document.object.get("kind") != "Service" or key not in known:
             found.append(document)
             continue
-        changed = copy.deepcopy(document.object)
-        own = settings if key == (service.namespace, service.name) else ()
-        for setting in own:
-            _put(changed, setting)
-        _settle(changed, known[key], {setting.path[1] for setting in own})
+        stored = _stored(document.object, known[key])
+        changed = copy.deepcopy(stored)
+        if key == (service.namespace, service.name):
+            for setting in settings:
+                _put(changed, setting)
+            if _is_spec(changed["spec"]):
+                changed = cleared(kept(synced(changed, stored), stored), stored)
         found.append(document._replace(object=changed))
     return found
+
+
+def _is_spec(value: Any) -> bool:
+    """Whether the fields that are known hold what they may; `build` refuses the others."""
+    known = SERVICE_SPEC.fields
+    return isinstance(value, dict) and SERVICE_SPEC.admits(
+        {name: inside for name, inside in value.items() if name in known}
+    )
+
+
+def _stored(value: Object, service: Service) -> Object:
+    """The object as the server has it: with its defaults, and what was allocated to it."""
+    stored = default_service(value)
+    spec: Object = stored["spec"]
+    if service.cluster_ips:
+        spec["clusterIPs"] = [str(ip) for ip in service.cluster_ips]
+        spec["clusterIP"] = spec["clusterIPs"][0]
+    for entry, port in zip(spec.get("ports") or [], service.ports, strict=True):
+        if port.node_port:
+            entry["nodePort"] = port.node_port
+    if service.health_check_node_port:
+        spec["healthCheckNodePort"] = service.health_check_node_port
+    return stored
 
 
 def _put(value: Any, setting: Setting) -> None:
@@ -118,45 +147,3 @@ def _misfit(value: Any, setting: Setting, depth: int) -> UsageError:
         why = f"{where} is {'a mapping' if isinstance(value, dict) else 'no mapping'}"
         remedy = "Check the path with `kubectl explain service.spec --recursive`."
     return UsageError(f"--set {setting}: {why}, and has no {part}", remedy)
-
-
-def _settle(value: dict[str, Any], before: Service, touched: set[str | int]) -> None:
-    """Fill in what was allocated and is still needed; clear what no longer applies and was not
-    touched."""
-    spec = value["spec"]
-    kind = spec.get("type") or "ClusterIP"
-    balanced, outside = kind == "LoadBalancer", kind in ("NodePort", "LoadBalancer")
-    stale: list[str] = []
-    if kind == "ExternalName":
-        stale += ["clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"]
-    elif before.cluster_ips and not spec.get("clusterIP") and not spec.get("clusterIPs"):
-        spec["clusterIPs"] = [str(ip) for ip in before.cluster_ips]
-        spec["clusterIP"] = spec["clusterIPs"][0]
-    if balanced and spec.get("externalTrafficPolicy") == "Local":
-        if before.health_check_node_port and not spec.get("healthCheckNodePort"):
-            spec["healthCheckNodePort"] = before.health_check_node_port
-    else:
-        stale.append("healthCheckNodePort")
-    if not balanced:
-        stale += ["allocateLoadBalancerNodePorts", "loadBalancerClass"]
-        if before.type == "LoadBalancer":
-            value.pop("status", None)
-    if not outside and not spec.get("externalIPs"):
-        stale.append("externalTrafficPolicy")
-    for name in set(stale) - touched:
-        spec.pop(name, None)
-    _settle_ports(spec, before, keep=outside, touched="ports" in touched)
-
-
-def _settle_ports(spec: dict[str, Any], before: Service, *, keep: bool, touched: bool) -> None:
-    """Node ports stay with the port of their name and protocol."""
-    allocated = {(port.name, port.protocol): port.node_port for port in before.ports}
-    ports = spec.get("ports")
-    for port in ports if isinstance(ports, list) else ():
-        if not isinstance(port, dict):
-            continue
-        number = allocated.get((port.get("name") or "", port.get("protocol") or "TCP"), 0)
-        if keep and number and not port.get("nodePort"):
-            port["nodePort"] = number
-        elif not keep and not touched:
-            port.pop("nodePort", None)

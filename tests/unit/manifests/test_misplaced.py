@@ -267,6 +267,7 @@ def test_a_mapping_is_united_with_what_is_at_home_already() -> None:
     assert complaints(f"{text}spec:\n  type: NodePort\n  ports:\n") == [
         "5: metadata.spec: misplaced: it belongs at spec",
         "6: spec.ports[0].port: Invalid value: 0: must be between 1 and 65535, inclusive",
+        "6: spec.ports[0].targetPort: Invalid value: 0: must be between 1 and 65535, inclusive",
     ]
 
 

@@ -10,7 +10,7 @@ from secondhop.errors import ManifestError
 from secondhop.manifests import with_policy
 from secondhop.model.cluster import Service
 
-from .helpers import Object, lab, refusals, service, world
+from .helpers import Object, complaints, lab, refusals, service, world
 
 
 def only(*objects: Object) -> Service:
@@ -78,7 +78,7 @@ def test_headless_and_external_name_have_no_cluster_ip() -> None:
     assert cluster_ips(
         service("a", clusterIP="None"),
         service("b", type="ExternalName", externalName="example.com"),
-        service("c", clusterIPs=["None"]),
+        service("c", clusterIP="None", clusterIPs=["None"]),
     ) == [[], [], []]
 
 
@@ -132,7 +132,10 @@ def test_the_static_band_comes_last_and_then_the_range_is_full() -> None:
     assert (found[0], found[2681], found[2682], found[-1]) == (30086, 32767, 30000, 30085)
     one_more = [*most, {"name": "last", "port": 4000}]
     assert refusals(service(type="NodePort", ports=one_more)) == [
-        ("spec.ports[2768]", "failed to allocate a nodePort: range is full")
+        (
+            "spec.ports[2768].nodePort",
+            "Internal error occurred: failed to allocate a nodePort: range is full",
+        )
     ]
 
 
@@ -143,7 +146,7 @@ RULES: list[tuple[Object, str, str]] = [
         'Invalid value: "Local": may only be set for externally-accessible services',
     ),
     (
-        {"clusterIP": "None", "externalIPs": ["1.2.3.4"], "externalTrafficPolicy": "Local"},
+        {"clusterIP": "None", "externalTrafficPolicy": "Local"},
         "spec.externalTrafficPolicy",
         'Invalid value: "Local": may only be set for externally-accessible services',
     ),
@@ -156,8 +159,8 @@ RULES: list[tuple[Object, str, str]] = [
     (
         {"type": "LoadBalancer", "externalTrafficPolicy": "Local", "healthCheckNodePort": 80},
         "spec.healthCheckNodePort",
-        "Internal error: failed to allocate requested HealthCheck NodePort 80: provided port is "
-        "not in the valid range. The range of valid ports is 30000-32767",
+        "Internal error occurred: failed to allocate requested HealthCheck NodePort 80: provided "
+        "port is not in the valid range. The range of valid ports is 30000-32767",
     ),
     (
         {"ports": [{"port": 80, "nodePort": 30080}]},
@@ -176,7 +179,7 @@ RULES: list[tuple[Object, str, str]] = [
             "ports": [{**p, "nodePort": 30001} for p in ports(("a", 1, "TCP"), ("b", 2, "TCP"))],
         },
         "spec.ports[1].nodePort",
-        'Duplicate value: "30001/TCP"',
+        "Duplicate value: 30001",
     ),
     ({"ports": ports(("a", 80, "TCP"), ("b", 80, "TCP"))}, "spec.ports[1]", "Duplicate value:"),
     (
@@ -200,7 +203,7 @@ RULES: list[tuple[Object, str, str]] = [
     (
         {"ports": [{"port": 80, "targetPort": "80"}]},
         "spec.ports[0].targetPort",
-        'Invalid value: "80": must be a port number or the name of a container\'s port',
+        'Invalid value: "80": must contain at least one letter (a-z)',
     ),
     (
         {"loadBalancerSourceRanges": ["10.0.0.0/8"]},
@@ -209,18 +212,18 @@ RULES: list[tuple[Object, str, str]] = [
     ),
     (
         {"type": "LoadBalancer", "loadBalancerSourceRanges": ["10.0.0.0"]},
-        "spec.loadBalancerSourceRanges[0]",
+        "spec.LoadBalancerSourceRanges[0]",
         'Invalid value: "10.0.0.0": must be a valid CIDR value, (e.g. 10.9.8.0/24 or '
         "2001:db8::/64)",
     ),
     (
         {"type": "LoadBalancer", "loadBalancerSourceRanges": ["10.0.0.1/8"]},
-        "spec.loadBalancerSourceRanges[0]",
+        "spec.LoadBalancerSourceRanges[0]",
         'Invalid value: "10.0.0.1/8": must not have bits set beyond the prefix length',
     ),
     (
         {"allocateLoadBalancerNodePorts": True},
-        "allocateLoadBalancerNodePorts",
+        "spec.allocateLoadBalancerNodePorts",
         "Forbidden: may only be used when `type` is 'LoadBalancer'",
     ),
     (
@@ -252,9 +255,9 @@ RULES: list[tuple[Object, str, str]] = [
         "Invalid value: \"None\": may not be set to 'None' for NodePort services",
     ),
     (
-        {"clusterIPs": ["None", "10.43.0.9"]},
-        "spec.clusterIPs[0]",
-        "Invalid value: \"None\": 'None' must be the first and only value",
+        {"clusterIP": "None", "clusterIPs": ["None", "10.43.0.9"]},
+        "spec.clusterIPs",
+        'Invalid value: ["None","10.43.0.9"]: \'None\' must be the first and only value',
     ),
     (
         {"clusterIPs": ["10.43.0.9", "None"]},
@@ -294,7 +297,12 @@ RULES: list[tuple[Object, str, str]] = [
         'Invalid value: "10.43.0.9": expected an IPv6 value as indicated by `ipFamilies[0]`',
     ),
     (
-        {"clusterIPs": ["10.43.0.9", "fd00:10:43::9"]},
+        {"clusterIPs": ["10.43.0.9"]},
+        "spec.clusterIPs",
+        'Invalid value: ["10.43.0.9"]: must be empty when `clusterIP` is not specified',
+    ),
+    (
+        {"clusterIP": "10.43.0.9", "clusterIPs": ["10.43.0.9", "fd00:10:43::9"]},
         "spec.ipFamilyPolicy",
         "must be 'RequireDualStack' or 'PreferDualStack' when multiple cluster IPs are specified",
     ),
@@ -318,9 +326,11 @@ def test_refusals(spec: Object, field: str, message: str) -> None:
 
 
 def test_the_name_of_a_service_is_a_label() -> None:
-    (found,) = refusals(service("web.example"))
-    assert found[0] == "metadata.name"
-    assert found[1].startswith('Invalid value: "web.example": a lowercase RFC 1123 label must')
+    assert refusals(service("web.example")) == [
+        ("metadata.name", 'Invalid value: "web.example": must not contain dots')
+    ]
+    (found,) = refusals(service("web_"))
+    assert found[1].startswith('Invalid value: "web_": a lowercase RFC 1123 label must consist of')
 
 
 def test_the_annotation_for_source_ranges() -> None:
@@ -348,6 +358,27 @@ def test_a_status_that_a_balancer_would_not_write() -> None:
     ]
 
 
+def test_an_object_from_a_server_keeps_its_old_ways_of_writing() -> None:
+    live = service(
+        type="LoadBalancer",
+        clusterIP="010.043.000.009",
+        clusterIPs=["010.043.000.009"],
+        externalIPs=["203.000.113.020"],
+        loadBalancerSourceRanges=["10.0.0.1/8", "010.0.0.0/8"],
+    )
+    live["metadata"]["uid"] = "1"
+    live["status"] = {"loadBalancer": {"ingress": [{"ip": "203.000.113.009"}]}}
+    found = only(live)
+    assert [str(ip) for ip in (*found.cluster_ips, *found.external_ips, found.ingress[0].ip)] == [
+        "10.43.0.9",
+        "203.0.113.20",
+        "203.0.113.9",
+    ]
+    assert [str(cidr) for cidr in found.source_ranges] == ["10.0.0.0/8", "10.0.0.0/8"]
+    del live["metadata"]["uid"]
+    assert len(refusals(live)) == 5
+
+
 def test_two_services_cannot_share_a_number_whatever_the_protocol() -> None:
     tcp = service("a", type="NodePort", ports=ports(("a", 53, "TCP"), nodePort=30053))
     udp = service("b", type="NodePort", ports=ports(("a", 53, "UDP"), nodePort=30053))
@@ -357,9 +388,73 @@ def test_two_services_cannot_share_a_number_whatever_the_protocol() -> None:
     assert refusals(service("a", clusterIP="10.43.0.9"), service("b", clusterIP="10.43.0.9")) == [
         (
             "spec.clusterIPs",
-            'Invalid value: "10.43.0.9": failed to allocate IP 10.43.0.9: provided IP is already '
-            "allocated to Service default/a",
+            'Invalid value: ["10.43.0.9"]: failed to allocate IP 10.43.0.9: provided IP is already '
+            "allocated",
         )
+    ]
+
+
+def test_who_has_what_is_taken_is_said_with_the_remedy() -> None:
+    one = service(
+        "a", type="NodePort", clusterIP="10.43.0.9", ports=[{"port": 1, "nodePort": 30001}]
+    )
+    other = {**one, "metadata": {"name": "b"}}
+    with pytest.raises(ManifestError) as caught:
+        world(one, other)
+    assert [(problem.field, problem.remedy) for problem in caught.value.problems] == [
+        (
+            field,
+            "Service default/a has it. Choose another one, or leave it out to have one allocated.",
+        )
+        for field in ("spec.clusterIPs", "spec.ports[0].nodePort")
+    ]
+
+
+def test_every_mistake_in_one_pass() -> None:
+    """The server would stop at the first that its allocator meets; each is at its own line."""
+    bad = service(type="NodePort", ports=[{"port": 1, "nodePort": 1}, {"port": 2, "nodePort": 2}])
+    bad["spec"]["ports"][0]["name"], bad["spec"]["ports"][1]["name"] = "a", "b"
+    assert [field for field, _ in refusals(bad)] == [
+        "spec.ports[0].nodePort",
+        "spec.ports[1].nodePort",
+    ]
+    worse = service(
+        "Web", type="NodePort", externalIPs=["::1"], loadBalancerSourceRanges=["1.1.1.1/8"]
+    )
+    worse["metadata"]["labels"] = {"a b": "c"}
+    assert {field for field, _ in refusals(worse)} == {
+        "metadata.name",
+        "metadata.labels",
+        "spec.externalIPs[0]",
+        "spec.LoadBalancerSourceRanges",
+        "spec.LoadBalancerSourceRanges[0]",
+    }
+    taken = service("a", type="NodePort", ports=[{"port": 1, "nodePort": 30001}])
+    twice = ports(("a", 1, "TCP"), ("a", 2, "TCP"), nodePort=30001)
+    assert refusals(taken, service("b", type="NodePort", ports=twice)) == [
+        ("spec.ports[1].name", 'Duplicate value: "a"'),
+        ("spec.ports[1].nodePort", "Duplicate value: 30001"),
+        ("spec.ports[0].nodePort", "Invalid value: 30001: provided port is already allocated"),
+    ]
+
+
+def test_problems_stand_where_the_user_wrote_the_field() -> None:
+    text = """\
+apiVersion: v1
+kind: Service
+metadata: {name: web}
+spec:
+  clusterIP: 10.43.0.300
+  loadBalancerSourceRanges:
+  - 10.0.0.1/8
+  ports:
+  - port: 80
+"""
+    found = complaints(text)
+    assert [line.split(": ")[:2] for line in found] == [
+        ["5", "spec.clusterIPs[0]"],
+        ["6", "spec.LoadBalancerSourceRanges"],
+        ["7", "spec.LoadBalancerSourceRanges[0]"],
     ]
 
 
@@ -370,8 +465,8 @@ def test_a_stated_service_cidr_binds_a_guessed_one_does_not() -> None:
     assert refusals(stated, foreign) == [
         (
             "spec.clusterIPs",
-            'Invalid value: "10.96.0.10": failed to allocate IP 10.96.0.10: provided IP is not in '
-            "10.43.0.0/16",
+            'Invalid value: ["10.96.0.10"]: failed to allocate IP 10.96.0.10: the provided network '
+            "does not match the current range",
         )
     ]
 
