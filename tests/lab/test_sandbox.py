@@ -17,7 +17,7 @@ from support import reference, sandboxed
 from secondhop.errors import EnvironmentUnable, LabError
 from secondhop.lab.client import Lab
 from secondhop.lab.doctor import examine, why_refused
-from secondhop.lab.sandbox import refused
+from secondhop.lab.sandbox import Sandbox, refused
 
 RUN = [sys.executable, "-c", "import sys; from secondhop.cli import main; sys.exit(main())", "run"]
 GONE_SECONDS = 2.0
@@ -232,6 +232,27 @@ def test_ctrl_c_is_answered_at_any_moment() -> None:
         _, said = process.communicate(timeout=10)
         assert "Traceback" not in said
         assert process.returncode in (0, 130, -signal.SIGINT)  # the last: before Python is up
+
+
+def test_an_interrupt_between_hearing_and_knowing_does_not_hang() -> None:
+    """The supervisor says once that it lives; who was interrupted then must not ask again."""
+    sandbox = Sandbox(lambda channel: time.sleep(60))
+    hello = sandbox.channel.recv
+
+    class Interrupted:
+        settimeout = sandbox.channel.settimeout
+        close = sandbox.channel.close
+
+        def recv(self, *arguments: int) -> bytes:
+            hello(*arguments)
+            raise KeyboardInterrupt
+
+    sandbox.channel = Interrupted()  # type: ignore[assignment]
+    with pytest.raises(KeyboardInterrupt):
+        sandbox.born()
+    before = time.monotonic()
+    sandbox.close()
+    assert time.monotonic() - before < 10
 
 
 def test_closed_standard_streams_cost_nothing() -> None:

@@ -68,9 +68,9 @@ class Sandbox:
 
         Raises EnvironmentUnable where the kernel refuses the namespaces.
         """
+        self._asked = True  # first: it is said only once, and an interrupt may come between
         hello = self.channel.recv(_HELLO.size, socket.MSG_WAITALL) or _LOST
         answer, number = _HELLO.unpack(hello)
-        self._asked = True
         if answer != _GO:
             raise refused(number)
         with contextlib.suppress(ProcessLookupError):  # it has ended already
@@ -87,9 +87,12 @@ class Sandbox:
             return
         with contextlib.suppress(EnvironmentUnable, OSError):
             if not self._asked:
+                self.channel.settimeout(_LAST_SECONDS)
                 self.born()
         self.channel.close()
-        if self._supervisor is not None:
+        if self._supervisor is None:
+            os.kill(self._guard, signal.SIGKILL)
+        else:
             with contextlib.suppress(ProcessLookupError):
                 signal.pidfd_send_signal(self._supervisor, signal.SIGKILL)
             os.close(self._supervisor)
