@@ -89,7 +89,8 @@ NETWORK = {"podCIDR": "10.50.0.0/16", "serviceCIDR": "10.96.0.0/16"}
 def test_three_nodes_with_two_one_and_no_pods() -> None:
     placed = {"web": ["a", "a", "b"]}
     made = trials(
-        world(lab(THREE, network=NETWORK, placement=placed), deployment(replicas=3), service())
+        world(lab(THREE, network=NETWORK, placement=placed), deployment(replicas=3), service()),
+        attempts=80,  # that one of three pods is never chosen: once in 10^13
     )
     assert not disagreements(made)
     assert [(t.policy, t.flow.destination.node, str(t.observed.fate)) for t in made] == [
