@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address
 from typing import Any
 
-from .. import __version__
 from ..model.fate import Fate, Observation, Seen
 from ..model.flow import Destination
+from .ask import get, who
 from .capture import Arrival, Arrivals, Packet, Refusal
 from .netns import Namespace
 
@@ -130,8 +130,8 @@ class Prober:
             connect_ms = _handshake_ms(sock)
             try:
                 async with asyncio.timeout(_REPLY_SECONDS):
-                    reply = await _get(sock, str(destination))
-                pod, (address, port) = _who(reply)
+                    reply = await get(sock, str(destination))
+                pod, (address, port) = who(reply)
             except TimeoutError:
                 said = f"connected, but no reply in {_REPLY_SECONDS:.0f} s"
                 return Attempt(Fate.DROPPED, said)
@@ -180,7 +180,7 @@ async def answers(sock: socket.socket) -> bool:
     """Whether an open connection still answers a request; closes it if not."""
     try:
         async with asyncio.timeout(_REPLY_SECONDS):
-            await _get(sock, "held")
+            await get(sock, "held")
     except (OSError, TimeoutError, ValueError):
         sock.close()
         return False
@@ -256,54 +256,3 @@ def _handshake_ms(sock: socket.socket) -> float:
     info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104)
     microseconds: int = struct.unpack_from("=I", info, _TCP_INFO_RTT)[0]
     return microseconds / 1000
-
-
-async def _get(sock: socket.socket, host: str) -> str:
-    """`GET /` as curl would ask; the body. Raises ValueError if the reply is not HTTP."""
-    loop = asyncio.get_running_loop()
-    agent = f"secondhop/{__version__}"
-    request = f"GET / HTTP/1.1\r\nHost: {host}\r\nUser-Agent: {agent}\r\nAccept: */*\r\n\r\n"
-    await loop.sock_sendall(sock, request.encode())
-    data = b""
-    while b"\r\n\r\n" not in data:
-        data += await _more(sock)
-    head, _, body = data.partition(b"\r\n\r\n")
-    status, *headers = head.decode("latin-1").split("\r\n")
-    if not status.startswith("HTTP/1."):
-        raise ValueError(f"the reply is not HTTP: {status[:60]!r}")
-    named = {name.lower(): value.strip() for name, _, value in (h.partition(":") for h in headers)}
-    if named.get("transfer-encoding") == "chunked":
-        while not body.endswith(b"0\r\n\r\n"):
-            body += await _more(sock)
-        return _dechunked(body).decode(errors="replace")
-    length = int(named.get("content-length", "0"))
-    while len(body) < length:
-        body += await _more(sock)
-    return body.decode(errors="replace")
-
-
-async def _more(sock: socket.socket) -> bytes:
-    data = await asyncio.get_running_loop().sock_recv(sock, 65536)
-    if not data:
-        raise ValueError("the connection was closed before the reply was complete")
-    return data
-
-
-def _dechunked(body: bytes) -> bytes:
-    found = b""
-    while body:
-        size, _, body = body.partition(b"\r\n")
-        count = int(size, 16)
-        found += body[:count]
-        body = body[count + 2 :]
-    return found
-
-
-def _who(reply: str) -> tuple[str, tuple[str, int]]:
-    """The pod that answered, and the source address and port it saw, from whoami's reply.
-
-    Raises ValueError if the reply is not whoami's.
-    """
-    fields = dict(line.split(": ", 1) for line in reply.splitlines() if ": " in line)
-    address, _, port = fields.get("RemoteAddr", "").rpartition(":")
-    return fields.get("Hostname", ""), (address.strip("[]"), int(port))
