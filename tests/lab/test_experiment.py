@@ -268,7 +268,7 @@ def test_two_pods_of_one_address() -> None:
 
 
 def test_an_endpoint_that_is_on_no_node() -> None:
-    one = {
+    one: dict[str, Any] = {
         "apiVersion": "discovery.k8s.io/v1",
         "kind": "EndpointSlice",
         "metadata": {"name": "web-1", "labels": {"kubernetes.io/service-name": "web"}},
@@ -277,6 +277,9 @@ def test_an_endpoint_that_is_on_no_node() -> None:
         "endpoints": [{"addresses": ["1.2.3.4"], "conditions": {"ready": True}}],
     }
     with pytest.raises(UsageError, match=r"endpoint 1\.2\.3\.4:80 .* is on no node of the lab"):
+        trials(world(service(), one))
+    one["endpoints"] = [{"addresses": ["10.42.1.1"], "nodeName": "xjp1"}]
+    with pytest.raises(UsageError, match=r"endpoint 10\.42\.1\.1:80 .* is xjp1's own"):
         trials(world(service(), one))
 
 

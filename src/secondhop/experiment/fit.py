@@ -79,7 +79,7 @@ def _pods(cluster: Cluster) -> Iterator[str]:
             if address in owners:
                 yield f"pods {owners[address]} and {pod} both have the address {address}"
             owners[address] = str(pod)
-            yield from _address(pod, node, address)
+            yield from _address(f"pod {pod}", node, address)
 
 
 def _listeners(cluster: Cluster, pod: Pod) -> Iterator[str]:
@@ -89,12 +89,12 @@ def _listeners(cluster: Cluster, pod: Pod) -> Iterator[str]:
         yield f"pod {pod}: {error.message}. {error.remedy}"
 
 
-def _address(pod: Pod, node: Node, address: object) -> Iterator[str]:
+def _address(whose: str, node: Node, address: object) -> Iterator[str]:
     cidr = node.pod_cidr(4)
     if cidr is None or address not in cidr:
-        yield f"pod {pod} has the address {address}, outside {node.name}'s pod CIDR {cidr}"
+        yield f"{whose} has the address {address}, outside {node.name}'s pod CIDR {cidr}"
     elif address in (node.bridge_address(4), node.overlay_address(4), cidr.broadcast_address):
-        yield f"pod {pod} has the address {address}, which is {node.name}'s own or its broadcast"
+        yield f"{whose} has the address {address}, which is {node.name}'s own or its broadcast"
 
 
 def _endpoints(cluster: Cluster, service: Service) -> Iterator[str]:
@@ -105,6 +105,8 @@ def _endpoints(cluster: Cluster, service: Service) -> Iterator[str]:
         pod = pods[endpoint.address]
         if pod.node not in names:
             yield f"endpoint {endpoint} of Service {service} is on no node of the lab"
+        elif not pod.host_network and pod not in cluster.pods:
+            yield from _address(f"endpoint {endpoint}", cluster.node(pod.node), endpoint.address)
         elif port.protocol == "TCP" and endpoint.port not in (heard := _ports(cluster, pod)):
             yield (
                 f"Service {service} targets port {endpoint.port} of pod {pod}, which listens on"

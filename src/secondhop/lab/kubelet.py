@@ -22,6 +22,7 @@ from .workloads import listeners, workloads
 
 _BACKLOG = 1024
 _MANY = 65536
+_LONGEST_PROBE = 10.0
 _PATIENCE = 3600.0
 """The real whoami waits for ever; a connection held through an experiment must not tell."""
 
@@ -106,7 +107,7 @@ async def _passes(node: Netlink, address: IPv4Address, probe: Probe) -> bool:
     """One readiness probe: a connection, and for httpGet an answer from 200 to 399."""
     loop = asyncio.get_running_loop()
     try:
-        async with asyncio.timeout(probe.timeout):
+        async with asyncio.timeout(min(probe.timeout, _LONGEST_PROBE)):
             with node.namespace.socket(socket.AF_INET, socket.SOCK_STREAM) as sock:
                 await loop.sock_connect(sock, (str(address), probe.port))
                 if probe.path is None:

@@ -71,7 +71,8 @@ def build(
     if proxy_mode is not None:
         lab = replace(lab, proxy=replace(lab.proxy, mode=proxy_mode))
     stated = _states_services(objects)
-    complete = allocated(declared, unsound, lab.cni.service_cidrs, stated=stated)
+    ranges = lab.cni.service_cidrs or SERVICE_RANGES[:1]  # nodes without addresses tell of none
+    complete = allocated(declared, unsound, ranges, stated=stated)
     if problems.about("Lab"):  # its nodes may not be the ones that are meant
         problems.settle()
     places = Places(machines(lab.nodes, objects.of("Node")), lab.placement)

@@ -315,3 +315,12 @@ def test_running_pods_tell_of_their_nodes() -> None:
     }
     assert [str(c) for c in built.lab.cni.pod_cidrs] == ["10.244.0.0/16"]
     assert built.notes[0] == "nodes n1, n2: from what the pods say of them"
+
+
+def test_a_lab_without_nodes_is_one_problem_not_a_crash() -> None:
+    found = complaints(
+        '{"apiVersion": "secondhop/v1", "kind": "Lab", "nodes": []}\n---\n'
+        '{"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web"},'
+        ' "spec": {"ports": [{"port": 80}]}}'
+    )
+    assert found == ["1: nodes: no node at all"]

@@ -347,3 +347,17 @@ metadata:
         "misplaced: it belongs at spec.type",
         "misplaced: it belongs at spec.externalTrafficPolicy",
     ]
+
+
+def test_an_empty_list_where_a_missing_field_might_be_looked_for() -> None:
+    text = """\
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata:
+  labels: {kubernetes.io/service-name: web}
+addressType: IPv4
+endpoints:
+- nodeName: x
+  hints: {forZones: []}
+"""
+    assert "3: metadata.name: Required value" in complaints(text)
