@@ -78,13 +78,12 @@ def _even(case: _Case) -> _Finding:
     """By port, and only where chance leaves something to judge: five connections a pod or more."""
     told, even = [], True
     for port, endpoints in case.usable.items():
-        pods = sorted({e.pod for e in endpoints if e.ready})
         counts = Counter[str]()
         for trial in case.under("Cluster", answered=True):
             if trial.flow.destination.port == port:
                 for seen, count in trial.observed.seen.items():
                     counts[seen.pod] += count
-        pods = sorted({*pods, *counts})
+        pods = sorted({e.pod for e in endpoints if e.ready} | counts.keys())
         if len(pods) < 2 or counts.total() < _LEAST * len(pods):
             continue
         mean = counts.total() / len(pods)

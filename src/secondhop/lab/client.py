@@ -26,10 +26,10 @@ _SECONDS = 120.0
 _UNABLE = LabError.exit_code
 
 
-def send(channel: socket.socket, message: object) -> None:
-    """Write one message. Raises OSError if nobody is there."""
+def framed(message: object) -> bytes:
+    """One message as it goes over the channel."""
     body = pickle.dumps(message)
-    channel.sendall(LENGTH.pack(len(body)) + body)
+    return LENGTH.pack(len(body)) + body
 
 
 def failure() -> tuple[bool, tuple[str, str, int]]:
@@ -51,7 +51,7 @@ def _main(channel: socket.socket) -> None:
 
         main(channel)
     except Exception:
-        send(channel, failure())
+        channel.sendall(framed(failure()))
 
 
 class Lab:
@@ -125,7 +125,7 @@ class Lab:
 
     def _send(self, verb: str, *arguments: object) -> None:
         try:
-            send(self._channel, (verb, arguments))
+            self._channel.sendall(framed((verb, arguments)))
         except OSError:
             raise _gone() from None
 

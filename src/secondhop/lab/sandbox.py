@@ -46,9 +46,7 @@ class Sandbox:
     """A supervisor running `main(channel)` in namespaces of its own, and our end of the channel.
 
     The channel is a stream socket; `main` gets the other end, and must itself report what goes
-    wrong in it: it has no other way out. Must be created in a process with a
-    single thread (unshare refuses a user namespace to any other). Call `born` before using the
-    channel.
+    wrong in it: it has no other way out. Call `born` before using the channel.
     """
 
     def __init__(self, main: Callable[[socket.socket], None]) -> None:

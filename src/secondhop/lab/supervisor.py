@@ -8,13 +8,12 @@ import pickle
 import resource
 import socket
 from ipaddress import IPv4Address
-from typing import Any
 
 from ..model.cluster import Address, Cluster
 from ..model.fate import Observation
 from ..model.flow import Flow
 from .capture import Arrival
-from .client import LENGTH, failure
+from .client import LENGTH, failure, framed
 from .kubelet import Kubelet
 from .probe import Prober, Refusals, answers
 from .proxy import NodeProxy
@@ -42,8 +41,7 @@ async def _serve(channel: socket.socket) -> None:
             answer: tuple[bool, object] = (True, await getattr(lab, verb)(*arguments))
         except Exception:
             answer = failure()
-        body = pickle.dumps(answer)
-        writer.write(LENGTH.pack(len(body)) + body)
+        writer.write(framed(answer))
         await writer.drain()
 
 
@@ -51,11 +49,14 @@ _INITIAL_TTL = 64
 
 
 class Supervisor:
-    """One lab. Its public methods are what `client.Lab` may ask for."""
+    """One lab. Its public methods are what `client.Lab` may ask for, `start` first and once."""
+
+    _cluster: Cluster
+    _wiring: Wiring
+    _kubelet: Kubelet
 
     def __init__(self) -> None:
         self._refusals = Refusals()
-        self._wiring: Any = None
         self._proxies: list[NodeProxy] = []
         self._held: list[socket.socket] = []
 
