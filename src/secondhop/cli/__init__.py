@@ -6,6 +6,7 @@ import importlib
 import os
 import sys
 from collections.abc import Mapping
+from typing import NoReturn
 
 import click
 
@@ -69,6 +70,11 @@ def _give_up_writing() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+def _interrupted() -> NoReturn:
+    click.echo("secondhop: interrupted; nothing is left behind", err=True)
+    sys.exit(130)
+
+
 def _open_standard_streams() -> None:
     """Where a caller (cron, say) closed some, lest a socket of ours gets their number."""
     while (descriptor := os.open(os.devnull, os.O_RDWR)) <= _STDERR:
@@ -93,5 +99,9 @@ def main() -> None:
         _give_up_writing()
         sys.exit(_UNABLE)
     except (KeyboardInterrupt, click.Abort):
-        click.echo("secondhop: interrupted; nothing is left behind", err=True)
-        sys.exit(130)
+        _interrupted()
+    except RuntimeError as error:
+        # Python 3.11 wraps an interrupt that hits while a class is being made, so while we load.
+        if not isinstance(error.__cause__, KeyboardInterrupt):
+            raise
+        _interrupted()
