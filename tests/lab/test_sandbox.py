@@ -244,6 +244,30 @@ def test_ctrl_c_is_answered_at_any_moment() -> None:
         assert process.returncode in (0, 130, -signal.SIGINT)
 
 
+def test_an_interrupt_that_python_cannot_raise_is_not_lost() -> None:
+    """One that hits inside a finaliser: Python would print a traceback and go on."""
+    code = """
+import signal, sys, time
+from secondhop import cli
+
+class Finalised:
+    def __del__(self):
+        signal.raise_signal(signal.SIGINT)
+
+def verb(**_):
+    Finalised()
+    time.sleep(10)
+
+cli.secondhop.main = verb
+sys.exit(cli.main())
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=9, check=False
+    )
+    assert done.returncode == 130
+    assert done.stderr == "secondhop: interrupted; nothing is left behind\n"
+
+
 def test_an_interrupt_between_hearing_and_knowing_does_not_hang() -> None:
     """The supervisor says once that it lives; who was interrupted then must not ask again."""
     sandbox = Sandbox(lambda channel: time.sleep(60))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
 import sys
 from collections.abc import Mapping
 from typing import NoReturn
@@ -25,6 +26,7 @@ _VERBS: Mapping[str, str] = {
 _SIGPIPE = 128 + 13
 _UNABLE = 3
 _STDERR = 2
+_MOMENT_SECONDS = 0.001
 
 
 class _Verbs(click.Group):
@@ -82,9 +84,24 @@ def _open_standard_streams() -> None:
     os.close(descriptor)
 
 
+def _never_lose_an_interrupt() -> None:
+    """Ctrl-C that hits inside a finaliser or a weakref's callback cannot be raised there: Python
+    prints a traceback and goes on. Send it again a moment later, when it can be."""
+
+    def unraisable(report: sys.UnraisableHookArgs) -> None:
+        if issubclass(report.exc_type, KeyboardInterrupt):
+            signal.setitimer(signal.ITIMER_REAL, _MOMENT_SECONDS)
+        else:
+            sys.__unraisablehook__(report)
+
+    signal.signal(signal.SIGALRM, lambda *_: signal.raise_signal(signal.SIGINT))
+    sys.unraisablehook = unraisable
+
+
 def main() -> None:
     """Entry point: every deliberate error becomes its message and exit code."""
     _open_standard_streams()
+    _never_lose_an_interrupt()
     try:
         secondhop.main(standalone_mode=False)
     except click.ClickException as error:
