@@ -1,0 +1,1 @@
+"""The lab's controllers: each follows the API by a watch and answers with writes."""
