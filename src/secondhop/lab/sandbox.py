@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterator
 from typing import NoReturn
 
 from ..errors import EnvironmentUnable
-from .netns import (
+from .linux import (
     CLONE_NEWNET,
     CLONE_NEWNS,
     CLONE_NEWPID,
