@@ -53,6 +53,11 @@ class Record:
         return self.init and self.spec.get("restartPolicy") == "Always"
 
     @property
+    def waits(self) -> str:
+        """Why it does not run, if it waits."""
+        return str(self.state.get("waiting", {}).get("reason", ""))
+
+    @property
     def exit_code(self) -> int | None:
         """How it ended, if it has."""
         terminated = self.state.get("terminated")

@@ -14,7 +14,7 @@ from ..model.fate import Observation
 from ..model.flow import Flow
 from .capture import Arrival
 from .client import LENGTH, failure, framed
-from .kubelet import Kubelet
+from .pods import Pods
 from .probe import Prober, Refusals, answers
 from .proxy import NodeProxy
 from .wiring import Wiring
@@ -53,7 +53,7 @@ class Supervisor:
 
     _cluster: Cluster
     _wiring: Wiring
-    _kubelet: Kubelet
+    _kubelet: Pods
 
     def __init__(self) -> None:
         self._refusals = Refusals()
@@ -69,7 +69,7 @@ class Supervisor:
             NodeProxy(netlink.namespace, self._refusals.report)
             for netlink in self._wiring.nodes.values()
         ]
-        self._kubelet = Kubelet(cluster, self._wiring)
+        self._kubelet = Pods(cluster, self._wiring)
         ready = await self._kubelet.start()
         notes = self._kubelet.notes
         if unset := ", ".join(dict.fromkeys(self._wiring.unset)):

@@ -12,6 +12,7 @@ node's pod CIDR, flannel.1 the base address (semantics §4.2).
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
@@ -98,6 +99,24 @@ class Wiring:
             pod.route(None, cidr[1], _ETH0)
             pod.commit()
 
+    async def plug(self, node: str, pod: str, address: IPv4Address) -> Netlink:
+        """One more pod, once its cable can be used. Raises LabError."""
+        self.add_pods(node, [(pod, address)])
+        concerned = [self.pods[pod], self.nodes[node]]
+        deadline = time.monotonic() + _READY_SECONDS
+        while waiting := [netlink for netlink in concerned if _unready(netlink)]:
+            if time.monotonic() > deadline:
+                raise _not_up(waiting)
+            await asyncio.sleep(0.0005)
+        return self.pods[pod]
+
+    def unplug(self, pod: str) -> None:
+        """Let go of a pod's namespace; the kernel takes it and its cable down in its own time."""
+        netlink = self.pods.pop(pod)
+        self._netlinks.remove(netlink)
+        netlink.close()
+        netlink.namespace.close()
+
     def wait_ready(self) -> None:
         """The readiness barrier: every veth operationally up, every bridge port forwarding, and
         every bridge that has ports up as well.
@@ -111,11 +130,7 @@ class Wiring:
         waiting = self._netlinks
         while waiting := [netlink for netlink in waiting if _unready(netlink)]:
             if time.monotonic() > deadline:
-                names = ", ".join(f"{n.namespace.name}: {_unready(n)}" for n in waiting)
-                raise LabError(
-                    f"links did not come up within {_READY_SECONDS:.0f} s ({names})",
-                    "Run `secondhop doctor`; if it finds nothing, try again on a quieter machine.",
-                )
+                raise _not_up(waiting)
             time.sleep(0.0002)
 
     # --- parts ------------------------------------------------------------------------------
@@ -225,6 +240,14 @@ def _unready(netlink: Netlink) -> list[str]:
         if (link.operstate != OPERSTATE_UP and (link.kind == "veth" or link.number in with_ports))
         or link.port_state not in (None, PORT_FORWARDING)
     ]
+
+
+def _not_up(waiting: Iterable[Netlink]) -> LabError:
+    names = ", ".join(f"{netlink.namespace.name}: {_unready(netlink)}" for netlink in waiting)
+    return LabError(
+        f"links did not come up within {_READY_SECONDS:.0f} s ({names})",
+        "Run `secondhop doctor`; if it finds nothing, try again on a quieter machine.",
+    )
 
 
 def _gateways(members: Iterable[IPv4Interface]) -> dict[IPv4Network, IPv4Interface]:
