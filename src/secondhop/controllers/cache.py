@@ -81,6 +81,17 @@ class Cache:
             ),
         )
 
+    async def bind(self, pod: Object, node: str) -> None:
+        """Bind a pod of this cache to a node."""
+        namespace, name = meta(pod)
+        metadata = {"namespace": namespace, "name": name, "uid": pod["metadata"]["uid"]}
+        target = {"apiVersion": "v1", "kind": "Node", "name": node}
+        await self._api.create(
+            {"apiVersion": "v1", "kind": "Binding", "metadata": metadata, "target": target},
+            subresource="binding",
+        )
+        await self._told(pod, lambda now: now is None or bool(now["spec"].get("nodeName")))
+
     async def _told(self, value: Object, seen: Seen) -> None:
         """Wait until what stands at its key is as a write left it, or later."""
         key = meta(value)

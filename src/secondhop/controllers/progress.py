@@ -40,11 +40,11 @@ def status_of(
     conditions = _set(conditions, _availability(deployment, counts), now)
     wait = None
     deadline = deployment["spec"].get("progressDeadlineSeconds")
-    if deadline is None or new is None and "Progressing" not in {c["type"] for c in conditions}:
+    if deadline is None:
         conditions = [one for one in conditions if one["type"] != "Progressing"]
     else:
         conditions = _progressing(deployment, new, counts, conditions, now, begun)
-        wait = _until_timeout(deployment, counts, conditions, deadline, now)
+        wait = _until_timeout(deployment, conditions, deadline, now)
     failure = _failure(([new] if new else []) + list(old))
     if failure is None:
         conditions = [one for one in conditions if one["type"] != "ReplicaFailure"]
@@ -122,6 +122,8 @@ def _progressing(
         done = "paused" if paused else "resumed"
         reason, message = f"Deployment{done.title()}", f"Deployment is {done}"
         return _set(conditions, _condition("Progressing", None, reason, message), now)
+    if paused:
+        return conditions
     if (
         last is not None
         and last["reason"] == _COMPLETE
@@ -150,7 +152,7 @@ def _advanced(before: Mapping[str, Any], counts: Mapping[str, int]) -> bool:
 
 
 def _overdue(deployment: Object, last: Condition | None, now: float) -> bool:
-    if last is None or last["reason"] == _COMPLETE or deployment["spec"].get("paused"):
+    if last is None or last["reason"] == _COMPLETE:
         return False
     if last["reason"] == _TIMED_OUT:
         return True
@@ -159,11 +161,7 @@ def _overdue(deployment: Object, last: Condition | None, now: float) -> bool:
 
 
 def _until_timeout(
-    deployment: Object,
-    counts: Mapping[str, int],
-    conditions: list[Condition],
-    deadline: int,
-    now: float,
+    deployment: Object, conditions: list[Condition], deadline: int, now: float
 ) -> float | None:
     last = condition({"status": {"conditions": conditions}}, "Progressing")
     settled = last is None or last["reason"] in (_COMPLETE, _TIMED_OUT)
