@@ -1,1 +1,1 @@
-"""The lab's controllers: each follows the API by a watch and answers with writes."""
+"""Deployment, ReplicaSet, scheduler, EndpointSlice, node lifecycle, load balancer status: each one watch to one write."""

@@ -75,7 +75,7 @@ class Places:
             if selector <= machine.labels.items()
             and all(
                 (daemon and taint["key"] == "node.kubernetes.io/unschedulable")
-                or any(_tolerates(toleration, taint) for toleration in tolerations)
+                or any(tolerates(toleration, taint) for toleration in tolerations)
                 for taint in machine.taints
             )
         ]
@@ -117,7 +117,8 @@ def _first_of_each_family(node: Node) -> tuple[Address, ...]:
     return tuple(address for address in found if address is not None)
 
 
-def _tolerates(toleration: Mapping[str, Any], taint: Mapping[str, Any]) -> bool:
+def tolerates(toleration: Mapping[str, Any], taint: Mapping[str, Any]) -> bool:
+    """Whether a toleration of a pod puts up with a taint of a node."""
     if toleration.get("effect") not in (None, "", taint.get("effect")):
         return False
     if toleration.get("operator") == "Exists":
