@@ -34,10 +34,15 @@ MAY_IMPORT = {
 """Rooms each room may import, besides itself and the two that every room but the roots may."""
 
 EVERYONE = {"errors", "model"}
-THIRD_PARTY = {"click": {"cli"}, "yaml": {"manifests"}, "rich": {"cli", "report"}}
+THIRD_PARTY = {
+    "click": {"cli"},
+    "yaml": {"manifests"},
+    "rich": {"cli", "report"},
+    "jsonpatch": {"apiserver"},
+}
 """Packages from outside the standard library, and the rooms that know them."""
 
-LAZY = {"rich"}
+LAZY = {"rich", "jsonpatch"}
 """Third-party packages to be imported inside the function that needs them, never at the top."""
 
 OBSERVERS = {"lab", "live"}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple, TypeAlias
 
 Object: TypeAlias = dict[str, Any]
@@ -54,7 +54,7 @@ class Store:
         self._objects: dict[str, dict[Key, Object]] = {}
         self._changes: deque[Change] = deque(maxlen=history)
         self._compacted = 1
-        self._watches: dict[Watch, None] = {}
+        self._watches: dict[str, dict[Watch, None]] = {}
 
     def get(self, key: Key) -> Object | None:
         """The object at a key."""
@@ -75,33 +75,42 @@ class Store:
         self._tell(Change(self.revision, key, seen, stored, stored))
         return stored
 
-    def delete(self, key: Key, seen: Object) -> Object:
-        """Remove an object that its writer has seen; as it was, at the revision of its end.
-        Raises Conflict."""
+    def delete(self, key: Key, seen: Object, last: Object) -> Object:
+        """Remove an object that its writer has seen; `last` is what watchers see of it, and comes
+        back with the revision of its end. Raises Conflict."""
         self._expect(key, seen)
         self.revision += 1
         del self._objects[key.resource][key]
-        last = _at(seen, self.revision)
+        last = _at(last, self.revision)
         self._tell(Change(self.revision, key, seen, None, last))
         return last
 
-    def watch(self, resource: str, since: int) -> Watch:
-        """The changes of a resource after a revision. Raises Expired."""
-        if since < self._compacted:
+    def remembers(self, revision: int) -> bool:
+        """Whether all changes after a revision are in the history."""
+        return revision >= self._compacted
+
+    def watch(
+        self, resource: str, since: int, wanted: Callable[[Change], bool] | None = None
+    ) -> Watch:
+        """The changes of a resource after a revision, or those of them that are wanted. Raises
+        Expired."""
+        if not self.remembers(since):
             raise Expired
-        missed = [c for c in self._changes if c.revision > since and c.key.resource == resource]
-        watch = Watch(self, resource, missed)
-        self._watches[watch] = None
+        missed = [
+            change
+            for change in self._changes
+            if change.revision > since
+            and change.key.resource == resource
+            and (wanted is None or wanted(change))
+        ]
+        watch = Watch(missed, wanted, lambda: self._watches[resource].pop(watch, None))
+        self._watches.setdefault(resource, {})[watch] = None
         return watch
 
     def compact(self) -> None:
         """Forget the history: watches that have it already go on, new ones from before expire."""
         self._changes.clear()
         self._compacted = self.revision
-
-    def forget(self, watch: Watch) -> None:
-        """No longer tell a watch."""
-        self._watches.pop(watch, None)
 
     def _expect(self, key: Key, seen: Object | None) -> None:
         stored = self.get(key)
@@ -112,48 +121,55 @@ class Store:
         if len(self._changes) == self._changes.maxlen:
             self._compacted = self._changes[0].revision
         self._changes.append(change)
-        for watch in list(self._watches):
+        for watch in list(self._watches.get(change.key.resource, ())):
             watch.take(change)
 
 
 class Watch:
-    """Changes of one resource, one after the other. To be closed."""
+    """Changes, one after the other. To be closed."""
 
     _MOST = 65536
 
-    def __init__(self, store: Store, resource: str, missed: list[Change]) -> None:
-        self._store, self._resource = store, resource
-        self._pending = deque(missed)
+    def __init__(
+        self,
+        missed: list[Change],
+        wanted: Callable[[Change], bool] | None,
+        close: Callable[[], object],
+    ) -> None:
+        self._pending, self._wanted = deque(missed), wanted
         self._wake = asyncio.Event()
         self._expired = False
+        self.close = close
+        """Stop listening."""
 
     def take(self, change: Change) -> None:
         """Remember a change until it is asked for; a watcher that reads nothing expires."""
-        if change.key.resource != self._resource:
+        if self._wanted is not None and not self._wanted(change):
             return
         if len(self._pending) >= self._MOST:
             self._expired = True
+            self._pending.clear()
             self.close()
         self._pending.append(change)
         self._wake.set()
 
-    async def next(self) -> Change:
-        """The next change, when there is one. Raises Expired."""
-        while not self._pending:
+    @property
+    def idle(self) -> bool:
+        """Whether there is nothing to be told."""
+        return not self._pending
+
+    async def wait(self) -> None:
+        """Until there is something to be told."""
+        while self.idle:
             self._wake.clear()
             await self._wake.wait()
-        if self._expired:
-            raise Expired
-        return self._pending.popleft()
 
     def ready(self) -> Iterator[Change]:
-        """The changes that are there already."""
-        while self._pending and not self._expired:
+        """The changes that are there already. Raises Expired."""
+        while self._pending:
+            if self._expired:
+                raise Expired
             yield self._pending.popleft()
-
-    def close(self) -> None:
-        """Stop listening."""
-        self._store.forget(self)
 
 
 def _at(value: Object, revision: int) -> Object:
