@@ -1,0 +1,175 @@
+"""The verbs on resources: a request read, the server asked, its answer written."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TypeAlias, get_args
+
+from starlette.datastructures import QueryParams
+from starlette.requests import Request
+from starlette.responses import Response
+
+from ...client.api import Deletion, Object, Propagation
+from ..refusals import bad_request, expired, not_allowed
+from ..schema import Mistyped, decode
+from ..server import Answer, Options, Server, Validation
+from . import reviews
+from .body import read_object, read_patch
+from .path import Place
+from .query import flag, number, selectors
+from .reply import Shape, json_response
+from .watch import watch
+
+Handler: TypeAlias = Callable[[Server, Place, Request], Awaitable[Response]]
+
+_DELETE_OPTIONS = "io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions"
+_ON_ONE = {"GET": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
+_ON_MANY = {"GET": "list", "POST": "create", "DELETE": "deletecollection"}
+
+
+async def resource(server: Server, place: Place, request: Request) -> Response:
+    """What a resource answers. Raises ApiError."""
+    verb = (_ON_ONE if place.name else _ON_MANY).get(request.method, "")
+    if verb not in place.verbs:
+        raise not_allowed()
+    return await _HANDLERS[verb](server, place, request)
+
+
+async def _get(server: Server, place: Place, request: Request) -> Response:
+    kind, name, namespace = place.kind, place.name, place.namespace
+    if place.subresource == "scale":
+        found = server.get_scale(kind, name, namespace)
+    else:
+        found = server.get(kind, name, namespace)
+    return json_response(Shape.of(request, place).one(found), warnings=[kind.warning])
+
+
+async def _list(server: Server, place: Place, request: Request) -> Response:
+    query = request.query_params
+    if flag(query, "watch"):
+        return watch(server, place, request)
+    page = server.list(
+        place.kind,
+        place.namespace,
+        **selectors(query),
+        limit=number(query, "limit") or 0,
+        token=query.get("continue", ""),
+    )
+    exact = query.get("resourceVersionMatch") == "Exact"
+    if exact and query.get("resourceVersion") != page.revision:
+        raise expired("The resourceVersion for the provided list is too old.")
+    return json_response(Shape.of(request, place).many(page), warnings=[place.kind.warning])
+
+
+async def _create(server: Server, place: Place, request: Request) -> Response:
+    value, options = await read_object(request), _options(request.query_params)
+    if place.kind in reviews.REVIEWS:
+        return json_response(reviews.answer(place.kind, value), 201)
+    match place.subresource:
+        case "binding":
+            server.bind(place.name, value, place.namespace, options)
+            return json_response(_success(place), 201)
+        case "eviction":
+            done = server.evict(place.name, value, place.namespace, options)
+            return json_response(_success(place), 201, done.warnings)
+    shape = Shape.of(request, place)
+    done = server.create(place.kind, value, place.namespace, options)
+    return _written(done, shape, 201)
+
+
+async def _update(server: Server, place: Place, request: Request) -> Response:
+    value, options = await read_object(request), _options(request.query_params)
+    shape = Shape.of(request, place)
+    done = server.update(
+        place.kind, place.name, value, place.namespace, options, place.subresource
+    )
+    return _written(done, shape)
+
+
+async def _patch(server: Server, place: Place, request: Request) -> Response:
+    form, patch = await read_patch(request)
+    options, shape = _options(request.query_params), Shape.of(request, place)
+    done = server.patch(
+        place.kind, place.name, patch, place.namespace, form, options, place.subresource
+    )
+    return _written(done, shape)
+
+
+async def _delete(server: Server, place: Place, request: Request) -> Response:
+    how, options = await _deletion(request)
+    shape = Shape.of(request, place)
+    done = server.delete(place.kind, place.name, place.namespace, how, options)
+    if done.gone:
+        return json_response(_success(place, done.object), warnings=done.warnings)
+    return _written(done, shape)
+
+
+async def _delete_many(server: Server, place: Place, request: Request) -> Response:
+    how, options = await _deletion(request)
+    selected = selectors(request.query_params)
+    server.delete_collection(place.kind, place.namespace, **selected, how=how, options=options)
+    return json_response(_success(place))
+
+
+_HANDLERS: Mapping[str, Handler] = {
+    "get": _get,
+    "list": _list,
+    "create": _create,
+    "update": _update,
+    "patch": _patch,
+    "delete": _delete,
+    "deletecollection": _delete_many,
+}
+
+
+def _options(query: QueryParams) -> Options:
+    validation = query.get("fieldValidation") or "Warn"
+    for known in get_args(Validation):
+        if known == validation:
+            return Options(_dry_run(query.getlist("dryRun")), known)
+    raise bad_request(f"fieldValidation: {validation!r} is none of {get_args(Validation)}")
+
+
+def _dry_run(stages: list[str]) -> bool:
+    if set(stages) - {"All"}:
+        raise bad_request(f"dryRun: {stages} is not supported, only All is")
+    return bool(stages)
+
+
+async def _deletion(request: Request) -> tuple[Deletion, Options]:
+    """DeleteOptions: the body's, or else the query's. Raises ApiError 400."""
+    body, query = await read_object(request), request.query_params
+    if not body:
+        body = {"propagationPolicy": query.get("propagationPolicy")}
+        body["gracePeriodSeconds"] = number(query, "gracePeriodSeconds")
+    try:
+        wish = decode(_DELETE_OPTIONS, body).value
+    except Mistyped as error:
+        raise bad_request(f"DeleteOptions: {error}") from None
+    orphan = wish.get("orphanDependents")
+    propagation = wish.get("propagationPolicy", {True: "Orphan", False: "Background"}.get(orphan))
+    if propagation not in (None, *get_args(Propagation)):
+        raise bad_request(f"propagationPolicy: {propagation!r} is none of {get_args(Propagation)}")
+    only = wish.get("preconditions") or {}
+    how = Deletion(
+        wish.get("gracePeriodSeconds"), propagation, only.get("uid"), only.get("resourceVersion")
+    )
+    return how, Options(_dry_run([*wish.get("dryRun", ()), *query.getlist("dryRun")]))
+
+
+def _written(done: Answer, shape: Shape, code: int = 200) -> Response:
+    return json_response(shape.one(done.object), code, [shape.kind.warning, *done.warnings])
+
+
+def _success(place: Place, last: Object | None = None) -> Object:
+    """The Status of a request that leaves nothing to show; last: what is gone."""
+    details = {"name": place.name, "group": place.kind.group, "kind": place.kind.plural}
+    if last is not None:
+        details["uid"] = last["metadata"]["uid"]
+    return {
+        "kind": "Status",
+        "apiVersion": "v1",
+        "metadata": {},
+        "status": "Success",
+        "details": {key: value for key, value in details.items() if value},
+    }
