@@ -6,7 +6,6 @@ import array
 import asyncio
 import contextlib
 import json
-import os
 import socket
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
@@ -20,7 +19,7 @@ _SPACE = socket.CMSG_SPACE(16 * array.array("i").itemsize)
 
 
 class Answer(NamedTuple):
-    """What a lab says, and descriptors that come with it."""
+    """What a lab says, and descriptors that come with it; the lab's own stay its own."""
 
     value: Any
     descriptors: Sequence[int] = ()
@@ -98,8 +97,6 @@ async def _serve_one(connection: socket.socket, handle: Handler) -> None:
                 sent = socket.send_fds(connection, [body[:1]], list(descriptors))
                 connection.setblocking(False)
             await loop.sock_sendall(connection, body[sent:])
-        for descriptor in descriptors:
-            os.close(descriptor)
 
 
 async def _answered(question: Mapping[str, Any], handle: Handler) -> Answer:

@@ -15,10 +15,10 @@ _TERMINAL_SIGNALS = (signal.SIGINT, signal.SIGQUIT)
 
 
 def run_inside(
-    namespaces: Sequence[int], command: Sequence[str], environ: Mapping[str, str]
+    namespaces: Sequence[tuple[int, int]], command: Sequence[str], environ: Mapping[str, str]
 ) -> int:
-    """Run a program with the caller's streams and terminal in these namespaces, the user namespace
-    first; its exit status, 128 + the number of the signal that ended it.
+    """Run a program with the caller's streams and terminal in these namespaces (descriptor, kinds),
+    the user namespace first; its exit status, 128 + the number of the signal that ended it.
 
     Raises UsageError if it cannot be executed.
     """
@@ -48,8 +48,8 @@ def _enter(namespaces: Sequence[int], command: Sequence[str], environ: Mapping[s
     """In the child: enter, then fork once more, because a pid namespace takes only children."""
     status = _NOT_EXECUTABLE
     try:
-        for descriptor in namespaces:
-            linux.setns(descriptor, 0)
+        for descriptor, kinds in namespaces:
+            linux.setns(descriptor, kinds)
         if program := os.fork():
             status = os.waitstatus_to_exitcode(os.waitpid(program, 0)[1])
             if status < 0:

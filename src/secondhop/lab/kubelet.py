@@ -25,6 +25,7 @@ from .execution import Execution as Running
 from .nodestatus import ipv4, node_object, node_status
 from .pod import PodRun, Seat
 from .podstatus import Record
+from .program import Program
 from .rtnetlink import Netlink
 
 _LEASE_SECONDS, _RENEW_SECONDS = 40, 10.0
@@ -49,7 +50,10 @@ class Recorder(Protocol):
 class Cables(Protocol):
     """The node's part of the wiring."""
 
-    netlink: Netlink
+    @property
+    def netlink(self) -> Netlink:
+        """The node itself."""
+        ...
 
     async def plug(self, pod: str, address: IPv4Address) -> Netlink:
         """A namespace with eth0 and that address, ready to be used."""
@@ -234,6 +238,17 @@ class Kubelet:
         except OSError as error:
             said = f'exec: "{command[0]}": {error.strerror}'
             raise ApiError(500, "InternalError", said) from None
+
+    def inside(self, namespace: str, name: str) -> tuple[str, Program | None] | None:
+        """Whose network a pod of this node uses (`node/NAME`, `pod/NAMESPACE/NAME`), and a program
+        that has its other namespaces, if one runs; None if it is not here."""
+        run = self._runs.get((namespace, name))
+        if run is None or run.home is None or run.pod_run is None:
+            return None
+        own = f"pod/{namespace}/{name}"
+        where = f"node/{self._node.name}" if run.home.host_network else own
+        running = [r.container for r in run.pod_run.records if r.container is not None]
+        return where, next((c.program for c in running if c.program is not None), None)
 
     def _record(self, namespace: str, name: str, container: str | None) -> Record:
         run = self._runs.get((namespace, name))

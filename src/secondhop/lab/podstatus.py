@@ -21,7 +21,7 @@ class Record:
 
     spec: Mapping[str, Any]
     init: bool = False
-    state: Mapping[str, Any] = _CREATING
+    state: Mapping[str, Any] = field(default_factory=lambda: _CREATING)
     last_state: Mapping[str, Any] = field(default_factory=dict)
     restarts: int = 0
     vitals: Vitals | None = None
