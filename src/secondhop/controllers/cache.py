@@ -115,8 +115,9 @@ class Cache:
                 found[value].pop(key)
                 if not found[value]:
                     del found[value]
-            for value in by(after) if after is not None else ():
-                found.setdefault(value, {})[key] = after
+            if after is not None:
+                for value in by(after):
+                    found.setdefault(value, {})[key] = after
         for seen, future in self._awaited.get(key, ()):
             if seen(after) and not future.done():
                 future.set_result(None)

@@ -13,7 +13,16 @@ from ..manifests.pods import letters
 from .eligibility import selects_node, terms, untolerated
 from .loop import Context, Controller
 from .owners import Owned, deleting
-from .pods import FINISHED, available, is_active, is_ready, made_for, node_of, phase, until_available
+from .pods import (
+    FINISHED,
+    available,
+    is_active,
+    is_ready,
+    made_for,
+    node_of,
+    phase,
+    until_available,
+)
 from .rollout import pods as count_of
 
 HASH = "controller-revision-hash"

@@ -106,9 +106,7 @@ class Deployments(Controller):
 
     def _running(self, sets: Sequence[Object]) -> bool:
         return any(one["spec"]["replicas"] for one in sets) or any(
-            phase(pod) not in FINISHED
-            for one in sets
-            for pod in self._pods(one["metadata"]["uid"])
+            phase(pod) not in FINISHED for one in sets for pod in self._pods(one["metadata"]["uid"])
         )
 
     async def _begin(self, deployment: Object, old: Sequence[Object]) -> bool:
@@ -171,8 +169,9 @@ class Deployments(Controller):
         self._tell(deployment, "ScalingReplicaSet", message)
 
     def _tell(self, deployment: Object, reason: str, message: str, failed: bool = False) -> None:
-        kind = "Warning" if failed else "Normal"
-        self.context.events.tell(deployment, self.name, reason, message, kind)
+        self.context.events.tell(
+            deployment, self.name, reason, message, "Warning" if failed else "Normal"
+        )
 
     def _pod_changed(self, key: Key, before: Object | None, after: Object | None) -> None:
         """Under Recreate the end of the last old pod is what a new ReplicaSet waits for."""

@@ -49,7 +49,8 @@ class Recorder:
         namespace, name = meta(about)
         uid = about["metadata"].get("uid", "")
         what = _What(
-            about["apiVersion"], about["kind"], namespace, name, uid, source, type, reason, message)
+            about["apiVersion"], about["kind"], namespace, name, uid, source, type, reason, message
+        )
         count, _ = self._pending.get(what, (0, 0.0))
         self._pending[what] = count + 1, self._now()
         self._wake.set()

@@ -10,7 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar, cast
 
 from ..client import Api
 from ..errors import ApiError
@@ -19,6 +19,7 @@ from ..model.version import NEWEST, KubeVersion
 from .cache import Cache
 from .events import Recorder
 
+T = TypeVar("T")
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.005, 30.0
 
 
@@ -45,10 +46,19 @@ class Context:
         self.api, self.settings = api, settings
         self.caches: dict[str, Cache] = {}
         self.events = Recorder(api, settings.now)
+        self._shared: dict[object, object] = {}
 
     def cache(self, kind: str) -> Cache:
         """The cache of a kind."""
-        return self.caches.setdefault(kind, Cache(self.api, kind))
+        if kind not in self.caches:
+            self.caches[kind] = Cache(self.api, kind)
+        return self.caches[kind]
+
+    def share(self, make: Callable[[Context], T]) -> T:
+        """What several controllers need the same one of."""
+        if make not in self._shared:
+            self._shared[make] = make(self)
+        return cast(T, self._shared[make])
 
 
 class Queue:

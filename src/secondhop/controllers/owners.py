@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Collection, Hashable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from ..client import Object, matches_labels, meta
@@ -32,6 +32,11 @@ def reference(owner: Object) -> dict[str, Any]:
         "controller": True,
         "blockOwnerDeletion": True,
     }
+
+
+def without(value: Object, uids: Collection[str]) -> Object:
+    """An object that no longer names these owners."""
+    return _owned_by(value, [one for one in owners_of(value) if one["uid"] not in uids])
 
 
 def deleting(value: Object) -> bool:
@@ -89,9 +94,10 @@ class Owned:
         ]
         mine, adopt, release = claims(owner, found)
         for value in release:
-            await self._dependents.update(_owned_by(value, [o for o in owners_of(value) if o["uid"] != owner["metadata"]["uid"]]))
+            await self._dependents.update(without(value, [owner["metadata"]["uid"]]))
         for value in adopt:
-            mine.append(await self._dependents.update(_owned_by(value, [*owners_of(value), reference(owner)])))
+            owned = [*owners_of(value), reference(owner)]
+            mine.append(await self._dependents.update(_owned_by(value, owned)))
         return mine
 
     def of_uid(self, uid: str) -> list[Object]:

@@ -103,9 +103,9 @@ class Scheduler(Controller):
         owner = controller_of(pod)
         if owner is None:
             return name
-        above = self._sets.get((namespace, owner["name"])) if owner["kind"] == "ReplicaSet" else None
-        root = (controller_of(above) if above else None) or owner
-        return str(root["name"])
+        if owner["kind"] == "ReplicaSet" and (above := self._sets.get((namespace, owner["name"]))):
+            owner = controller_of(above) or owner
+        return str(owner["name"])
 
     async def _bind(self, pod: Object, node: str) -> None:
         namespace, name = meta(pod)
