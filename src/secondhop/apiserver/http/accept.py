@@ -41,11 +41,13 @@ def wanted(accept: str) -> Wanted:
 def wanted_discovery(accept: str) -> str:
     """v2 or v2beta1 of the aggregated discovery, empty for plain lists. Raises ApiError 406."""
     for media, parameters in _choices(accept):
-        if media in _JSON and "as" not in parameters:
+        if media not in _JSON:
+            continue
+        form, version = parameters.get("as", ""), parameters.get("v", "")
+        if not form:
             return ""
-        if parameters.get("as") == "APIGroupDiscoveryList" and media in _JSON:
-            if (version := parameters.get("v", "")) in ("v2", "v2beta1"):
-                return version
+        if form == "APIGroupDiscoveryList" and version in ("v2", "v2beta1"):
+            return version
     raise _not_acceptable()
 
 

@@ -50,9 +50,7 @@ async def _read(request: Request) -> bytes:
     async for chunk in request.stream():
         body += chunk
         if len(body) > LARGEST:
-            raise ApiError(
-                413, "RequestEntityTooLarge", f"limit is {LARGEST} bytes"
-            )
+            raise ApiError(413, "RequestEntityTooLarge", f"limit is {LARGEST} bytes")
     return bytes(body)
 
 

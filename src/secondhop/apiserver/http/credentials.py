@@ -51,7 +51,8 @@ def make_credentials(names: Sequence[str]) -> Credentials:
         .add_extension(x509.SubjectAlternativeName(list(map(_reached, names))), critical=False)
     )
     return Credentials(
-        *(c.sign(root, SHA256()).public_bytes(Encoding.PEM).decode() for c in (authority, certificate)),
+        authority=_signed(authority, root),
+        certificate=_signed(certificate, root),
         key=leaf.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode(),
         token=secrets.token_urlsafe(32),
     )
@@ -98,6 +99,10 @@ def _certificate(
         .not_valid_before(now - _SKEW)
         .not_valid_after(now + _LIFE)
     )
+
+
+def _signed(builder: x509.CertificateBuilder, key: ec.EllipticCurvePrivateKey) -> str:
+    return builder.sign(key, SHA256()).public_bytes(Encoding.PEM).decode()
 
 
 def _reached(name: str) -> x509.GeneralName:

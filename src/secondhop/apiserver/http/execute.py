@@ -1,6 +1,6 @@
 """Programs inside of pods over a WebSocket, as kubectl exec speaks it: v5.channel.k8s.io, or v4.
 
-The first byte of a message is its channel. v5 adds the client's word that a channel ends (KEP-4006).
+The first byte of a message is its channel. In v5 a client can end its input (KEP-4006).
 """
 
 from __future__ import annotations

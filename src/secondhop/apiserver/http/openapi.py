@@ -54,7 +54,8 @@ def document(group: str, version: str) -> bytes:
 def _schemas(kinds: list[Kind]) -> dict[str, Any]:
     """The definitions of kinds, and all that they refer to."""
     found: dict[str, Any] = {}
-    todo = [part.definition for k in kinds for part in (k, *k.subresources) if part.definition]
+    todo = [kind.definition for kind in kinds]
+    todo += [part.definition for k in kinds for part in k.subresources if part.definition]
     while todo:
         name = todo.pop()
         if name not in found:

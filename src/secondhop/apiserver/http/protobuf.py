@@ -5,7 +5,7 @@ runtime.Unknown around an object. protobuf.txt holds the field numbers, which ar
 public .proto definitions: `Message: NUMBER NAME TYPE, …`. A TYPE is nothing for a string, `int`,
 `bool`, `bytes` or a message; `[T]` repeated, `{T}` a map from string; `*T` may be zero and mean it
 (a pointer in Go: of all other fields Go writes the zero, which JSON leaves out); the name `.` says
-that the message's fields are the parent's.
+that the message's fields are the parent's; the type `-`, that nobody but the server writes it.
 """
 
 from __future__ import annotations
@@ -64,6 +64,8 @@ def _message(name: str, data: bytes) -> dict[str, Any]:
         if field is None:
             if part:
                 raise ValueError(f"its {name} has field {number}, which is not known here")
+        elif field.type == "-":
+            continue
         elif field.map:
             entry = dict(_parts(_bytes(part)))
             key = _bytes(entry.get(1, b"")).decode()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypedDict
+
 from starlette.datastructures import QueryParams
 
 from ..refusals import bad_request
@@ -25,8 +27,15 @@ def number(query: QueryParams, name: str) -> int | None:
     return int(text)
 
 
-def selectors(query: QueryParams) -> dict[str, str]:
-    """The objects that are meant, as the server takes it."""
+class Selectors(TypedDict):
+    """Which objects are meant."""
+
+    labels: str
+    fields: str
+
+
+def selectors(query: QueryParams) -> Selectors:
+    """As the server takes them."""
     return {
         "labels": query.get("labelSelector", ""),
         "fields": query.get("fieldSelector", ""),

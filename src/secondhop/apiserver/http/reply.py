@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -64,9 +65,10 @@ class Shape:
         return {"kind": kind, "apiVersion": version, "metadata": head, "items": items}
 
     def _table(self, values: Iterable[Object], head: Object, header: bool = True) -> Object:
+        now = time.time()
         columns = tables.columns(self.kind) if header else []
         rows = [
-            {"cells": tables.cells(self.kind, value), "object": self._included(value)}
+            {"cells": tables.cells(self.kind, value, now), "object": self._included(value)}
             for value in values
         ]
         return {

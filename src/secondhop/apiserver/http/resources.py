@@ -80,9 +80,7 @@ async def _create(server: Server, place: Place, request: Request) -> Response:
 async def _update(server: Server, place: Place, request: Request) -> Response:
     value, options = await read_object(request), _options(request.query_params)
     shape = Shape.of(request, place)
-    done = server.update(
-        place.kind, place.name, value, place.namespace, options, place.subresource
-    )
+    done = server.update(place.kind, place.name, value, place.namespace, options, place.subresource)
     return _written(done, shape)
 
 
@@ -146,8 +144,9 @@ async def _deletion(request: Request) -> tuple[Deletion, Options]:
         wish = decode(_DELETE_OPTIONS, body).value
     except Mistyped as error:
         raise bad_request(f"DeleteOptions: {error}") from None
-    orphan = wish.get("orphanDependents")
-    propagation = wish.get("propagationPolicy", {True: "Orphan", False: "Background"}.get(orphan))
+    propagation = wish.get("propagationPolicy")
+    if propagation is None and "orphanDependents" in wish:
+        propagation = "Orphan" if wish["orphanDependents"] else "Background"
     if propagation not in (None, *get_args(Propagation)):
         raise bad_request(f"propagationPolicy: {propagation!r} is none of {get_args(Propagation)}")
     only = wish.get("preconditions") or {}
