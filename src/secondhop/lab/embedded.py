@@ -14,8 +14,9 @@ from ..apiserver.bootstrap import bootstrap
 from ..apiserver.local import LocalApi
 from ..apiserver.server import Server
 from ..apiserver.store import Store
+from ..controllers.events import Recorder
 from ..controllers.loop import Settings
-from ..controllers.run import Controllers
+from ..controllers.run import run as run_controllers
 from ..errors import ApiError
 from ..model.cluster import Cluster
 from .capture import Arrivals
@@ -44,14 +45,15 @@ class Embedded:
         self.server = Server(Store(), base.cni.service_cidrs)
         bootstrap(self.server, base.cni.service_cidrs[0], api_port)
         self.api = LocalApi(self.server)
-        self._controllers = Controllers(self.api, settings)
+        self._settings = settings
+        self._events = Recorder(self.api, settings.now)
         self.view = View(self.api, base)
         self.kubelets = {
             node.name: Kubelet(
                 self.api,
                 node,
                 _Cables(self.wiring, node.name),
-                self._controllers.events,
+                self._events,
                 self.arrivals,
             )
             for node in base.nodes
@@ -68,7 +70,8 @@ class Embedded:
         """Live until cancelled."""
         self.wiring.wait_ready()
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._controllers.run())
+            group.create_task(run_controllers(self.api, self._settings))
+            group.create_task(self._events.run())
             for kubelet in self.kubelets.values():
                 group.create_task(kubelet.run())
             group.create_task(self.view.run())
