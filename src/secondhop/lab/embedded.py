@@ -4,6 +4,7 @@ wiring. Each part knows the others only through the API."""
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address
@@ -27,8 +28,9 @@ from .rtnetlink import Netlink
 from .view import View
 from .wiring import Wiring
 
-_PAUSE_SECONDS = 0.02
-"""Between two rounds of the proxies, so that changes which come together go together."""
+_SHORTEST_PAUSE, _LONGEST_PAUSE = 0.01, 1.0
+"""Between two rounds of the proxies, in seconds: as long as a round takes, so that changes which
+come together go together and half of the time is left for others."""
 
 
 class Embedded:
@@ -83,12 +85,14 @@ class Embedded:
         while True:
             await self.view.changed.wait()
             self.view.changed.clear()
+            begun = time.monotonic()
             cluster = self.view.cluster
             await asyncio.gather(*(proxy.sync(cluster) for proxy in self._proxies))
             async with self.synced:
                 self.round = cluster
                 self.synced.notify_all()
-            await asyncio.sleep(_PAUSE_SECONDS)
+            took = time.monotonic() - begun
+            await asyncio.sleep(max(_SHORTEST_PAUSE, min(took, _LONGEST_PAUSE)))
 
 
 @dataclass(frozen=True, slots=True)
