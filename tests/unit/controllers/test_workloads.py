@@ -208,7 +208,9 @@ def test_a_daemon_set_follows_the_nodes() -> None:
         assert await cluster.nodes_of() == ["a", "b", "c"]
         await cluster.patch("Node", "a", {"spec": {"unschedulable": True}}, "")
         assert await cluster.nodes_of() == ["a", "b", "c"]  # it tolerates that
-        await cluster.patch("Node", "b", {"spec": {"taints": [{**taint, "effect": "NoExecute"}]}}, "")
+        await cluster.patch(
+            "Node", "b", {"spec": {"taints": [{**taint, "effect": "NoExecute"}]}}, ""
+        )
         assert await cluster.nodes_of() == ["a", "c"]
         await cluster.delete("Node", "c", "")
         assert await cluster.nodes_of() == ["a"]
