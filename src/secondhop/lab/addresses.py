@@ -7,6 +7,8 @@ from ipaddress import IPv4Address, IPv4Network
 from ..errors import ApiError
 from ..model.cluster import Node
 
+WISH = "secondhop/pod-ip"
+"""Annotation of a pod: the address it is to have."""
 _FIRST = 2  # after the base address, flannel.1's, and the first, cni0's
 
 
@@ -30,6 +32,11 @@ class Addresses:
                 self._taken.add(address)
                 return address
         raise ApiError(500, "InternalError", "no pod address is left on this node")
+
+    def wish(self, address: IPv4Address) -> IPv4Address:
+        """That very one, whoever has it."""
+        self._taken.add(address)
+        return address
 
     def give_back(self, address: IPv4Address) -> None:
         """It is free again."""

@@ -18,7 +18,7 @@ from ..client.api import Deletion
 from ..client.informer import Informer, Key
 from ..errors import ApiError
 from ..model.cluster import Node
-from .addresses import Addresses
+from .addresses import WISH, Addresses
 from .capture import Arrivals
 from .container import Home
 from .execution import Execution as Running
@@ -146,7 +146,8 @@ class Kubelet:
         if pod["spec"].get("hostNetwork"):
             address = str(ipv4(self._node))
             return Home(self._cables.netlink, node, address, node, self._arrivals, shared=True)
-        own = self._addresses.take()
+        wish = (pod["metadata"].get("annotations") or {}).get(WISH)
+        own = self._addresses.wish(IPv4Address(wish)) if wish else self._addresses.take()
         netlink = await self._cables.plug(f"{namespace}/{name}", own)
         return Home(netlink, name, str(own), node, self._arrivals, shared=False)
 
