@@ -134,10 +134,6 @@ HEAD = "apiVersion: v1\nkind: Service\nmetadata:\n  name: web\n"
             "spec:\n  # one\n  ports:  # five\n  - port: 80  # two\n    # four\n  - {port: 81}\n"
             "  selector: {app: web}\n  # three\n  type: NodePort\n# six\n",
         ),
-        (
-            "spec: {ports: [{port: # one\n  , type: NodePort}]}\n",
-            "spec:\n  ports:\n  -\n    # one\n    port:\n  type: NodePort\n",
-        ),
         (  # what is empty at home gives way, not its comments
             "spec:\n  # one\n  type: ~ # two\n  ports:\n  - port: 80\n    type: NodePort # three\n",
             "spec:\n  # one\n  # two\n  type: NodePort # three\n  ports:\n  - port: 80\n",
@@ -218,6 +214,12 @@ def test_what_moves_and_what_stays(body: str, wanted: str | None) -> None:
 )
 def test_where_nothing_can_be_moved_every_byte_stays(text: str) -> None:
     assert mended(text) == text
+
+
+def test_a_comment_where_a_value_should_be() -> None:
+    done = mended(HEAD + "spec: {ports: [{port: # one\n  , type: NodePort}]}\n")
+    assert yaml.safe_load(done)["spec"] == {"ports": [{"port": None}], "type": "NodePort"}
+    assert done.count("# one") == 1
 
 
 def test_the_head_of_a_file_stays_there() -> None:
