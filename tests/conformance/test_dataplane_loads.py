@@ -9,8 +9,8 @@ import pytest
 from support import sandboxed
 
 from secondhop.dataplane import node as dataplane
-from secondhop.dataplane.iptables import INVALID_COUNTER, LOCALHOST_COUNTER
-from secondhop.dataplane.ruleset import Ruleset, transactions
+from secondhop.dataplane.iptables.layout import INVALID_COUNTER, LOCALHOST_COUNTER
+from secondhop.dataplane.iptables.ruleset import Ruleset, transactions
 from secondhop.lab.netlink import create_counters
 from secondhop.lab.netns import Namespace
 from secondhop.model.cluster import Cluster, Family, Node

@@ -8,11 +8,11 @@ import pytest
 from support import sandboxed
 
 from secondhop.dataplane import node as dataplane
-from secondhop.dataplane.iptables import INVALID_COUNTER, LOCALHOST_COUNTER
-from secondhop.dataplane.ruleset import transactions
+from secondhop.dataplane.iptables.layout import INVALID_COUNTER, LOCALHOST_COUNTER
+from secondhop.dataplane.iptables.ruleset import transactions
 from secondhop.lab.netlink import create_counters
 from secondhop.lab.netns import Namespace
-from secondhop.lab.proxy import Restore
+from secondhop.lab.iptables import Restore
 from secondhop.model.cluster import (
     Cluster,
     Cni,

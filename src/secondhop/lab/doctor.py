@@ -13,8 +13,8 @@ from pathlib import Path
 
 from ..errors import EnvironmentUnable, SecondhopError
 from .capture import RefusalLog
+from .iptables import Restore, restore_program
 from .netns import Namespace
-from .proxy import Restore, restore_program
 from .rtnetlink import Netlink
 from .sandbox import Sandbox
 

@@ -1,6 +1,6 @@
 """The logging sibling of a rule that refuses."""
 
-from secondhop.lab.capture import instrument
+from secondhop.lab.iptables import instrument
 
 
 def test_a_sibling_matches_the_same_and_counts_nothing() -> None:
