@@ -154,16 +154,14 @@ class NftWalker:
             yield packet, verb.upper()
 
     def _translated(self, words: Words, packet: Packet) -> Ways:
-        targets = []
         if words.has("to"):
-            ip, _, port = words.next().rpartition(":")
-            targets.append((ip.strip("[]"), port))
+            targets = [words.next().rpartition(":")]
         else:
             assert words.next() in ("ip", "ip6")
             assert words.has("to numgen random mod")
-            targets += [to.split(" . ") for to in _chances(words, "map")]
-        for ip, port in targets:
-            to = ip_address(ip)
+            targets = [to.partition(" . ") for to in _chances(words, "map")]
+        for ip, _, port in targets:
+            to = ip_address(ip.strip("[]"))
             yield replace(packet, destination=to, port=int(port), translated=True), "DNAT"
 
     def _matches(self, key: list[str], words: Words, packet: Packet) -> bool:
@@ -178,17 +176,25 @@ class NftWalker:
         return found is not negated
 
     def _value(self, selector: str, packet: Packet) -> str:
-        return {
-            "saddr": lambda: str(packet.source),
-            "daddr": lambda: str(packet.destination),
-            "l4proto": lambda: packet.protocol.lower(),
-            "dport": lambda: str(packet.port),
-            "0x00004000": lambda: f"0x{packet.mark & 0x4000:08x}",
-            "state": lambda: "new",
-            "status": lambda: "dnat" if packet.translated else "none",
-            "saddr type": lambda: "local" if self.owns(packet.source) else "unicast",
-            "daddr type": lambda: "local" if self.owns(packet.destination) else "unicast",
-        }[selector.split()[-1] if "fib" not in selector else selector.removeprefix("fib ")]()
+        match selector.split():
+            case "ip" | "ip6", "saddr":
+                return str(packet.source)
+            case "ip" | "ip6", "daddr":
+                return str(packet.destination)
+            case "meta", "l4proto":
+                return packet.protocol.lower()
+            case "th", "dport":
+                return str(packet.port)
+            case "meta", "mark", "&", bits:
+                return f"0x{packet.mark & int(bits, 16):08x}"
+            case "ct", "state":
+                return "new"
+            case "ct", "status":
+                return "dnat" if packet.translated else "none"
+            case "fib", end, "type":
+                address = packet.source if end == "saddr" else packet.destination
+                return "local" if self.owns(address) else "unicast"
+        raise AssertionError(selector)
 
 
 def _listed(braces: str) -> list[str]:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..model.cluster import Cluster, Family, Node
 from . import flannel
 from .iptables import layout as iptables
 from .iptables.ruleset import Ruleset
-from .nftables import layout as nftables
-from .nftables.ruleset import Table
+
+if TYPE_CHECKING:
+    from .nftables.ruleset import Table
 
 
 class Rules(NamedTuple):
@@ -24,6 +25,8 @@ def rules(cluster: Cluster, node: Node, *, counters: bool, family: Family = 4) -
     """What the node's kernel should hold. counters: as `iptables.layout.rules` takes them."""
     overlay = flannel.rules(cluster, node, family)
     if cluster.proxy.mode == "nftables":
+        from .nftables import layout as nftables  # iptables mode starts without it
+
         return Rules(overlay, nftables.rules(cluster, node, family))
     proxy = iptables.rules(cluster, node, counters=counters, family=family)
     return Rules(_joined(proxy, overlay), None)

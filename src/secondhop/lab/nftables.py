@@ -14,13 +14,20 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
-from ..dataplane.nftables.ruleset import Chain, Table, deletion, transactions, with_empty
+from ..dataplane.nftables.ruleset import (
+    LIMIT,
+    Chain,
+    Table,
+    deletion,
+    transactions,
+    with_empty,
+)
 from ..errors import LabError
 from .capture import GROUP, Verdict
 from .netns import Namespace
 from .program import Program, find_program, refused
 
-_LIBRARY = "libnftables.so.1"
+LIBRARY = "libnftables.so.1"
 _SECONDS = 60.0
 _MANY_CHAINS = 1000
 
@@ -32,14 +39,12 @@ _RULE = re.compile(r' (?P<verdict>drop|reject)(?: comment ".*")?$')
 _ELEMENT = re.compile(r" : (?P<verdict>drop|goto reject-chain)$")
 
 
-def instrument(table: Table | None) -> tuple[Table | None, dict[str, Verdict]]:
+def instrument(table: Table) -> tuple[Table, dict[str, Verdict]]:
     """The table with a log before everything that refuses, and what each log prefix means.
 
     A rule gets a sibling that matches the same. An element, which can only have a verdict, leads to
     a chain of its own that logs and then does what the element said.
     """
-    if table is None:
-        return None, {}
     meaning: dict[str, Verdict] = {}
 
     def log(refusing: str, *, drops: bool) -> tuple[str, str]:
@@ -72,17 +77,18 @@ def instrument(table: Table | None) -> tuple[Table | None, dict[str, Verdict]]:
 
 
 class Loader:
-    """One node's table: what is loaded, and the way to the next state."""
+    """One node's table: what is loaded, and the way to the next state. limit: of a transaction."""
 
-    def __init__(self, namespace: Namespace) -> None:
+    def __init__(self, namespace: Namespace, limit: int = LIMIT) -> None:
         self._namespace = namespace
+        self._limit = limit
         self._loaded: Table | None = None
         self._context: Context | None = None
 
-    async def sync(self, table: Table | None) -> None:
+    async def sync(self, table: Table) -> None:
         """Make the kernel's table this one. Raises LabError if nft refuses: then the table stays as
         it was, or, if a part had been loaded, is made anew by the next sync."""
-        steps = transactions(self._loaded, table)
+        steps = transactions(self._loaded, table, self._limit)
         for done, text in enumerate(steps.load):
             try:
                 await self._run(text)
@@ -90,7 +96,7 @@ class Loader:
                 if done:
                     self._loaded = None
                 raise
-        self._loaded = table and with_empty(table, await self._kept(table, steps.gone))
+        self._loaded = with_empty(table, await self._kept(table, steps.gone))
 
     async def _kept(self, table: Table, gone: Sequence[str]) -> Sequence[str]:
         """Delete empty chains; those that the kernel does not let go of yet are the next sync's."""
@@ -114,7 +120,7 @@ class Loader:
         try:
             await asyncio.wait_for(running, _SECONDS)
         except TimeoutError:
-            raise refused(self._namespace.name, f"no answer in {_SECONDS:.0f} s") from None
+            raise refused(self._namespace.name, f"no answer in {_SECONDS:.0f} s".encode()) from None
 
 
 class Context:
@@ -125,7 +131,7 @@ class Context:
 
     def __init__(self, namespace: Namespace) -> None:
         self._name = namespace.name
-        self._library = ctypes.CDLL(_LIBRARY)
+        self._library = ctypes.CDLL(LIBRARY)
         self._library.nft_ctx_new.restype = ctypes.c_void_p
         self._library.nft_ctx_get_error_buffer.restype = ctypes.c_char_p
         with namespace:
@@ -135,5 +141,5 @@ class Context:
     def run(self, text: str) -> None:
         """Run commands as one transaction. Raises LabError with nft's complaint."""
         if self._library.nft_run_cmd_from_buffer(self._context, text.encode()) != 0:
-            said = self._library.nft_ctx_get_error_buffer(self._context) or b""
-            raise refused(self._name, said.decode(errors="replace").strip())
+            said: bytes = self._library.nft_ctx_get_error_buffer(self._context) or b""
+            raise refused(self._name, said)

@@ -11,6 +11,7 @@ from ..errors import EnvironmentUnable, LabError
 from .netns import Namespace
 
 _SECONDS = 30.0
+_LONGEST = 4096
 _SBIN = ":/usr/local/sbin:/usr/sbin:/sbin"
 
 
@@ -25,7 +26,7 @@ def find_program(*names: str, package: str) -> str:
             return found
     raise EnvironmentUnable(
         f"{names[-1]} is not installed",
-        f"Install it: `sudo apt-get install {package}` (Debian, Ubuntu), or run `make setup`.",
+        f"Install it: `sudo apt-get install {package}` (Debian, Ubuntu).",
     )
 
 
@@ -73,7 +74,7 @@ class Program:
             hung = True
             self._process.kill()
             status = self._process.wait()
-        complaint = os.pread(self._said, 4096, 0).decode(errors="replace").strip()
+        complaint = os.pread(self._said, _LONGEST, 0)
         os.close(self._said)
         if hung:
             raise LabError(
@@ -81,12 +82,13 @@ class Program:
                 "Try by hand what it does here.",
             )
         if status != 0:
-            raise refused(self._name, complaint or str(status))
+            raise refused(self._name, complaint or str(status).encode())
 
 
-def refused(node: str, complaint: str) -> LabError:
-    """The error for rules that the kernel of a node did not take."""
+def refused(node: str, complaint: bytes) -> LabError:
+    """The error for rules that the kernel of a node did not take; of a long complaint the begin."""
+    said = complaint[:_LONGEST].decode(errors="replace").strip()
     return LabError(
-        f"the rules of {node} were refused: {complaint}",
+        f"the rules of {node} were refused: {said}",
         "Run `secondhop doctor`; if it finds nothing, please report this message.",
     )

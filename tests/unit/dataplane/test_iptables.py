@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from secondhop.dataplane.iptables import layout as iptables
-from secondhop.dataplane.node_ports import localhost_node_ports
 from secondhop.dataplane.iptables.ruleset import Ruleset
+from secondhop.dataplane.node_ports import localhost_node_ports
 from secondhop.model.cluster import (
     Cluster,
     Endpoint,

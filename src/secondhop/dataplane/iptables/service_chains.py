@@ -18,8 +18,8 @@ MARK_MASQUERADE = "KUBE-MARK-MASQ"
 def chain_name(prefix: str, selected: Selected, endpoint: str = "") -> str:
     """kube-proxy's chain name: 16 characters of a hash over names, never over content."""
     text = f"{selected}{selected.protocol}{endpoint}"
-    digest = base64.b32encode(hashlib.sha256(text.encode()).digest()).decode()
-    return f"KUBE-{prefix}-{digest[:16]}"
+    digest = base64.b32encode(hashlib.sha256(text.encode()).digest()[:10]).decode()
+    return f"KUBE-{prefix}-{digest}"
 
 
 def internal_chain(selected: Selected) -> str:

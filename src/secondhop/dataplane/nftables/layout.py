@@ -138,7 +138,7 @@ def _unserved(cluster: Cluster, family: Family) -> list[str]:
     word = family_word(family)
     says = comment("Reject traffic to invalid ports of ClusterIPs")
     found = [f"{word} daddr @cluster-ips reject {says}"]
-    cidrs = [str(n) for n in cluster.cni.service_cidrs if n.version == family]
+    cidrs = [n for n in cluster.cni.service_cidrs if n.version == family]
     if cidrs:
         says = comment("Drop traffic to unallocated ClusterIPs")
         found.append(f"{word} daddr {one_or_set(cidrs)} drop {says}")

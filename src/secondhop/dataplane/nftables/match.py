@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from ...model.cluster import Address, Family
+from collections.abc import Iterable
+from ipaddress import ip_network
+
+from ...model.cluster import Address, Family, Network
 from ..selected import Selected
 
 MARK = "meta mark set meta mark | 0x00004000"
@@ -19,10 +22,11 @@ def comment(text: object) -> str:
     return f'comment "{text}"'
 
 
-def one_or_set(values: list[str]) -> str:
-    """One value plain, several in braces, each once."""
-    unique = list(dict.fromkeys(values))
-    return unique[0] if len(unique) == 1 else f"{{ {', '.join(unique)} }}"
+def one_or_set(values: Iterable[Address | Network]) -> str:
+    """One value plain, several in braces, each once and in their order."""
+    unique = sorted({ip_network(value): value for value in values}.items())
+    listed = ", ".join(str(value) for _, value in unique)
+    return listed if len(unique) == 1 else f"{{ {listed} }}"
 
 
 def dialled(selected: Selected, address: Address) -> str:

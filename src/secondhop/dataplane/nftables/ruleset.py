@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal, NamedTuple
 
@@ -93,22 +93,21 @@ class Steps(NamedTuple):
     gone: list[str]
 
 
-def transactions(old: Table | None, new: Table | None, limit: int = LIMIT) -> Steps:
+def transactions(old: Table | None, new: Table, limit: int = LIMIT) -> Steps:
     """How to get from old to new. old None: whatever may be there is deleted first.
 
-    What nothing refers to yet comes first, then the switch, and both are one transaction unless
-    that would exceed the limit. Only what differs is mentioned: a set that rules fill keeps what
-    it holds.
+    What no packet meets yet comes first, then the switch, and both are one transaction unless that
+    would exceed the limit. A switch that itself exceeds it is made in parts, each chain and each
+    element whole. Only what differs is mentioned: a set that rules fill keeps what it holds.
     """
-    if new is None:
-        return Steps([f"delete table {old.name}\n"] if old else [], [])
-    early, late = [*_prepared(old or _NOTHING, new)], [*_switched(old or _NOTHING, new)]
+    known = old or Table(new.family, {}, {})
+    early, late = [*_prepared(known, new)], [*_switched(known, new)]
     if old is None:
         early = [f"add table {new.name}", f"delete table {new.name}", _create(new), *early]
     if sum(map(_size, early + late)) <= limit:
         early, late = [], early + late
-    texts = [text for lines in (early, late) for text in _chunks(lines, limit)]
-    return Steps(texts, [name for name in old.chains if name not in new.chains] if old else [])
+    load = [text for commands in (early, late) for text in _texts(commands, limit)]
+    return Steps(load, _gone(known.chains, new.chains))
 
 
 def deletion(table: Table, chains: Iterable[str]) -> str:
@@ -121,11 +120,12 @@ def with_empty(table: Table, chains: Iterable[str]) -> Table:
     return replace(table, chains={**table.chains, **dict.fromkeys(chains, Chain())})
 
 
-_NOTHING = Table("", {}, {})
-
-
 def _create(table: Table) -> str:
     return f'add table {table.name} {{ comment "rules for kube-proxy"; }}'
+
+
+def _gone(old: Iterable[str], new: Container[str]) -> list[str]:
+    return [name for name in old if name not in new]
 
 
 def _prepared(old: Table, new: Table) -> Iterator[str]:
@@ -139,28 +139,27 @@ def _prepared(old: Table, new: Table) -> Iterator[str]:
     for name, chain in chains.items():
         yield from _rules(new, name, chain)
     for name, one in sets.items():
-        for key, rest in one.elements.items():
-            yield f"add element {new.name} {name} {{ {key}{rest} }}"
+        yield from _elements(new, name, {}, one.elements)
 
 
 def _switched(old: Table, new: Table) -> Iterator[str]:
-    """What packets notice: chains and elements that differ, and at last the hooks."""
-    for name, one in new.sets.items():
-        if name in old.sets and old.sets[name].spec != one.spec:  # another timeout (semantics §5.3)
-            yield f"add {one.kind} {new.name} {name} {{ {one.spec}; }}"
-    for name in old.chains:
-        if new.chains.get(name) != old.chains[name]:
-            yield f"flush chain {new.name} {name}"
-            yield from _rules(new, name, new.chains.get(name, Chain()))
-    for name, before in old.sets.items():
-        if name in new.sets:
-            yield from _elements(new, name, before.elements, new.sets[name].elements)
-        else:
-            yield f"delete {before.kind} {new.name} {name}"
+    """What packets notice, then what they no longer meet, and at last new hooks."""
+    for name, known in old.sets.items():
+        if one := new.sets.get(name):
+            if known.spec != one.spec:  # another timeout (semantics §5.3)
+                yield f"add {one.kind} {new.name} {name} {{ {one.spec}; }}"
+            yield from _elements(new, name, known.elements, one.elements)
+    for name, before in old.chains.items():
+        if (chain := new.chains.get(name)) and chain != before:
+            yield "\n".join([f"flush chain {new.name} {name}", *_rules(new, name, chain)])
+    for name in _gone(old.chains, new.chains):
+        yield f"flush chain {new.name} {name}"
+    for name in _gone(old.sets, new.sets):
+        yield f"delete {old.sets[name].kind} {new.name} {name}"
     for name, chain in new.chains.items():
         if name not in old.chains and chain.hooked:
-            yield f"add chain {new.name} {name} {{ {chain.spec}; }}"
-            yield from _rules(new, name, chain)
+            hook = f"add chain {new.name} {name} {{ {chain.spec}; }}"
+            yield "\n".join([hook, *_rules(new, name, chain)])
 
 
 def _rules(table: Table, name: str, chain: Chain) -> Iterator[str]:
@@ -171,27 +170,31 @@ def _rules(table: Table, name: str, chain: Chain) -> Iterator[str]:
 def _elements(
     table: Table, name: str, old: Mapping[str, str], new: Mapping[str, str]
 ) -> Iterator[str]:
-    for key, rest in old.items():
-        if new.get(key) != rest:
-            yield f"delete element {table.name} {name} {{ {key} }}"
+    of = f"element {table.name} {name}"
+    for key in _gone(old, new):
+        yield f"delete {of} {{ {key} }}"
     for key, rest in new.items():
         if old.get(key) != rest:
-            yield f"add element {table.name} {name} {{ {key}{rest} }}"
+            add = f"add {of} {{ {key}{rest} }}"
+            yield f"delete {of} {{ {key} }}\n{add}" if key in old else add
 
 
-def _size(line: str) -> int:
-    """The most bytes that a command takes as netlink messages, measured with every kind of them."""
-    return (4 if line.startswith("add rule") else 2) * len(line)
-
-
-def _chunks(lines: list[str], limit: int) -> Iterator[str]:
-    chunk: list[str] = []
+def _texts(commands: Iterable[str], limit: int) -> Iterator[str]:
+    """Commands packed into transactions, in their order."""
+    lines: list[str] = []
     size = 0
-    for line in lines:
-        if chunk and size + _size(line) > limit:
-            yield "\n".join(chunk) + "\n"
-            chunk, size = [], 0
-        chunk.append(line)
-        size += _size(line)
-    if chunk:
-        yield "\n".join(chunk) + "\n"
+    for command in commands:
+        if lines and size + _size(command) > limit:
+            yield "\n".join([*lines, ""])
+            lines, size = [], 0
+        lines.append(command)
+        size += _size(command)
+    if lines:
+        yield "\n".join([*lines, ""])
+
+
+def _size(command: str) -> int:
+    """The most bytes that a command takes as netlink messages, measured with every kind of them."""
+    return sum(
+        (4 if line.startswith("add rule") else 2) * len(line) for line in command.split("\n")
+    )

@@ -6,7 +6,7 @@ import base64
 import hashlib
 from collections.abc import Sequence
 
-from ...model.cluster import Endpoint, Node
+from ...model.cluster import Address, Endpoint, Network, Node
 from ..selected import Selected
 from ..setting import Setting
 from .match import MARK, comment, family_word, one_or_set
@@ -21,8 +21,8 @@ def chain_name(prefix: str, selected: Selected, endpoint: Endpoint | None = None
     name = f"{service.namespace}/{service.name}/{selected.protocol}/{selected.port.name}"
     if endpoint:
         name += f"__{endpoint.address}/{endpoint.port}".replace(":", ".")
-    digest = base64.b32encode(hashlib.sha256(name.encode()).digest()).decode()
-    name = f"{digest[:8]}-{name}"
+    digest = base64.b32encode(hashlib.sha256(name.encode()).digest()[:5]).decode()
+    name = f"{digest}-{name}"
     if len(name) > _LONGEST:
         name = f"{name[: _LONGEST - 3]}..."
     return f"{prefix}-{name}"
@@ -82,9 +82,9 @@ def _firewall(draft: Draft, selected: Selected, setting: Setting) -> None:
     """Sources that may not go on to be translated are dropped. Where the node itself may, so may
     the load balancer's IPs, which a node that owns them would send from."""
     ranges = selected.source_ranges
-    allowed = [str(n) for n in ranges]
+    allowed: list[Address | Network] = [*ranges]
     if setting.node_ip and any(setting.node_ip in n for n in ranges):
-        allowed += [str(ip) for ip in selected.load_balancer_ips]
+        allowed += selected.load_balancer_ips
     source = f"{family_word(selected.family)} saddr"
     draft.add(chain_name("firewall", selected), f"{source} != {one_or_set(allowed)} drop")
 
