@@ -14,15 +14,8 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
-from ..dataplane.nftables.ruleset import (
-    LIMIT,
-    Chain,
-    Table,
-    deletion,
-    transactions,
-    with_empty,
-)
-from ..errors import LabError
+from ..dataplane.nftables.ruleset import LIMIT, Chain, Table, deletion, transactions, with_empty
+from ..errors import EnvironmentUnable, LabError
 from .capture import GROUP, Verdict
 from .netns import Namespace
 from .program import Program, find_program, refused
@@ -87,14 +80,15 @@ class Loader:
 
     async def sync(self, table: Table) -> None:
         """Make the kernel's table this one. Raises LabError if nft refuses: then the table stays as
-        it was, or, if a part had been loaded, is made anew by the next sync."""
+        it was, or, if a part had been loaded, is made anew by the next sync. Raises
+        EnvironmentUnable where there is no nft, or none that answers."""
         steps = transactions(self._loaded, table, self._limit)
+        known, self._loaded = self._loaded, None  # unknown, until all of it is there
         for done, text in enumerate(steps.load):
             try:
                 await self._run(text)
             except LabError:
-                if done:
-                    self._loaded = None
+                self._loaded = None if done else known
                 raise
         self._loaded = with_empty(table, await self._kept(table, steps.gone))
 
@@ -120,7 +114,10 @@ class Loader:
         try:
             await asyncio.wait_for(running, _SECONDS)
         except TimeoutError:
-            raise refused(self._namespace.name, f"no answer in {_SECONDS:.0f} s".encode()) from None
+            raise EnvironmentUnable(
+                f"{LIBRARY} did not answer in {_SECONDS:.0f} s on {self._namespace.name}",
+                "Try a smaller cluster, or this one on a machine with less to do.",
+            ) from None
 
 
 class Context:

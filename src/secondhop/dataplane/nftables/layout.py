@@ -22,28 +22,21 @@ _FIREWALL = "ct state new jump firewall-check"
 _NODE_PORTS = "ct state new jump nodeport-endpoints-check"
 _SERVICES = "ct state new jump service-endpoints-check"
 _CLUSTER_IPS = "ct state new jump cluster-ips-check"
-_PRE_DNAT = {
-    "filter-prerouting-pre-dnat": "type filter hook prerouting priority dstnat - 10; policy accept",
-    "filter-output-pre-dnat": "type filter hook output priority -110; policy accept",
-}
+
+
+def _hook(place: str, *rules: str) -> Chain:
+    return Chain(rules, f"type {place}; policy accept")
+
+
 _CHAINS = {
-    **{name: Chain((_FIREWALL,), spec) for name, spec in _PRE_DNAT.items()},
-    "filter-input": Chain(
-        (_NODE_PORTS, _SERVICES), "type filter hook input priority filter; policy accept"
-    ),
-    "filter-forward": Chain(
-        (_SERVICES, _CLUSTER_IPS), "type filter hook forward priority filter; policy accept"
-    ),
-    "filter-output": Chain(
-        (_SERVICES, _CLUSTER_IPS), "type filter hook output priority filter; policy accept"
-    ),
-    "nat-prerouting": Chain(
-        ("jump services",), "type nat hook prerouting priority dstnat; policy accept"
-    ),
-    "nat-output": Chain(("jump services",), "type nat hook output priority -100; policy accept"),
-    "nat-postrouting": Chain(
-        ("jump masquerading",), "type nat hook postrouting priority srcnat; policy accept"
-    ),
+    "filter-prerouting-pre-dnat": _hook("filter hook prerouting priority dstnat - 10", _FIREWALL),
+    "filter-output-pre-dnat": _hook("filter hook output priority -110", _FIREWALL),
+    "filter-input": _hook("filter hook input priority filter", _NODE_PORTS, _SERVICES),
+    "filter-forward": _hook("filter hook forward priority filter", _SERVICES, _CLUSTER_IPS),
+    "filter-output": _hook("filter hook output priority filter", _SERVICES, _CLUSTER_IPS),
+    "nat-prerouting": _hook("nat hook prerouting priority dstnat", "jump services"),
+    "nat-output": _hook("nat hook output priority -100", "jump services"),
+    "nat-postrouting": _hook("nat hook postrouting priority srcnat", "jump masquerading"),
     REJECT: Chain(
         ("reject",), comment("helper for @no-endpoint-services / @no-endpoint-nodeports")
     ),
