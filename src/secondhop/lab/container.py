@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from ..errors import UsageError
 from .capture import Arrival, Arrivals, keep_syn, saved_ttl
 from .log import Log
-from .program import Place, Program, Streams, start
+from .process import Place, Process, Streams, start
 from .rtnetlink import Netlink
 from .whoami import Whoami
 from .workloads import IMAGE, Settings, runs_whoami, settings
@@ -38,7 +38,7 @@ class Container(Protocol):
     log: Log
 
     @property
-    def program(self) -> Program | None:
+    def program(self) -> Process | None:
         """Its first process; None for the built-in whoami."""
         ...
 
@@ -60,7 +60,7 @@ class Home:
         self.netlink, self.pod, self.address = netlink, pod, address
         self.node, self.arrivals, self.host_network = node, arrivals, shared
 
-    def place(self, inside: Program | None = None) -> Place:
+    def place(self, inside: Process | None = None) -> Place:
         """Where a program of this pod runs."""
         return Place(self.netlink.namespace, self.pod, self.address, inside)
 
@@ -87,7 +87,7 @@ def _folder(spec: Mapping[str, Any]) -> str:
 class WhoamiContainer:
     """The built-in whoami: a listener in the pod's network, answered by this process."""
 
-    program: Program | None = None
+    program: Process | None = None
 
     def __init__(self, home: Home, args: Sequence[str], environ: Mapping[str, str]) -> None:
         self._home = home
@@ -180,8 +180,8 @@ class WhoamiContainer:
 class ProgramContainer:
     """A program of this machine, its output in the log."""
 
-    def __init__(self, program: Program, log: Log) -> None:
-        self.program: Program | None = program
+    def __init__(self, program: Process, log: Log) -> None:
+        self.program: Process | None = program
         self._program = program
         self.log = log
 

@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from fcntl import ioctl
 
 from .container import Container, Home
-from .program import PATH, Program, Streams, start
+from .process import PATH, Process, Streams, start
 
 _CHUNK = 65536
 
@@ -22,7 +22,7 @@ _CHUNK = 65536
 class Execution:
     """A program started inside a running container, as `apiserver.agent.Execution` says."""
 
-    def __init__(self, program: Program, stdin: int | None, outputs: Mapping[int, int]) -> None:
+    def __init__(self, program: Process, stdin: int | None, outputs: Mapping[int, int]) -> None:
         self._program = program
         self._stdin = stdin
         self._outputs = outputs

@@ -25,7 +25,7 @@ from .execution import Execution as Running
 from .nodestatus import ipv4, node_object, node_status
 from .pod import PodRun, Seat
 from .podstatus import Record
-from .program import Program
+from .process import Process
 from .rtnetlink import Netlink
 
 _LEASE_SECONDS, _RENEW_SECONDS = 40, 10.0
@@ -240,7 +240,7 @@ class Kubelet:
             said = f'exec: "{command[0]}": {error.strerror}'
             raise ApiError(500, "InternalError", said) from None
 
-    def inside(self, namespace: str, name: str) -> tuple[str, Program | None] | None:
+    def inside(self, namespace: str, name: str) -> tuple[str, Process | None] | None:
         """Whose network a pod of this node uses (`node/NAME`, `pod/NAMESPACE/NAME`), and a program
         that has its other namespaces, if one runs; None if it is not here."""
         run = self._runs.get((namespace, name))

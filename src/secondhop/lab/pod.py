@@ -18,7 +18,7 @@ from .environment import Unresolved, commanded, environment
 from .health import Target, Vitals, check
 from .netns import Namespace
 from .podstatus import Picture, Record, now, stamp, terminated, waiting
-from .program import PATH
+from .process import PATH
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 10.0, 300.0
 _STABLE_SECONDS = 600.0

@@ -27,7 +27,7 @@ from ..model.cluster import Cluster
 from . import linux
 from .control import Answer, serve
 from .embedded import Embedded, PodAgent
-from .program import Program
+from .process import Process
 
 _READY_SECONDS = 60.0
 _CONTAINER = (
@@ -193,7 +193,7 @@ class _Standing:
         kinds += [linux.CLONE_NEWNET, linux.CLONE_NEWPID]
         return Answer(kinds, [user, network.fd, self._own["pid"]])
 
-    def _pod(self, name: str) -> tuple[str, Program | None]:
+    def _pod(self, name: str) -> tuple[str, Process | None]:
         """Whose network a pod uses, and the program that has its other namespaces, if any."""
         namespace, _, name = name.rpartition("/")
         for kubelet in self._lab.kubelets.values():

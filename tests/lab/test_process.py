@@ -12,7 +12,7 @@ from support import sandboxed
 from secondhop.lab.container import Home, ProgramContainer
 from secondhop.lab.execution import Execution
 from secondhop.lab.netns import Namespace
-from secondhop.lab.program import PATH
+from secondhop.lab.process import PATH
 from secondhop.lab.rtnetlink import Netlink
 
 

@@ -1,0 +1,159 @@
+"""Programs of this machine inside pods: started in namespaces of their own, watched, ended."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import gc
+import os
+import signal
+import struct
+import termios
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple, NoReturn
+
+from . import linux, root
+from .netns import Namespace
+
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_INSIDE = linux.CLONE_NEWNS | linux.CLONE_NEWUTS | linux.CLONE_NEWIPC
+_FAILURE = struct.Struct("=I")
+_OWN_PIDS = "/proc/self/ns/pid"
+
+
+class Place(NamedTuple):
+    """Where a program runs. inside: a program whose namespaces it joins, or None for new ones."""
+
+    network: Namespace
+    hostname: str
+    address: str
+    inside: Process | None = None
+
+
+class Streams(NamedTuple):
+    """Descriptors of its standard streams; a terminal is all three, and becomes its own."""
+
+    stdin: int
+    stdout: int
+    stderr: int
+    terminal: bool = False
+
+
+class Process:
+    """A running program, the child of this process. With namespaces of its own it is pid 1 in
+    there: it gets only the signals that it handles, and all of its children end with it."""
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        self.pidfd = os.pidfd_open(pid)
+        loop = asyncio.get_running_loop()
+        self._status: asyncio.Future[int] = loop.create_future()
+        loop.add_reader(self.pidfd, self._ended)
+
+    async def wait(self) -> int:
+        """Its exit status, 128 + the number of the signal that ended it."""
+        return await asyncio.shield(self._status)
+
+    @property
+    def running(self) -> bool:
+        """Whether it has not ended."""
+        return not self._status.done()
+
+    def signal(self, number: int) -> None:
+        """Send it a signal, if it still runs."""
+        if self.running:
+            signal.pidfd_send_signal(self.pidfd, number)
+
+    def _ended(self) -> None:
+        asyncio.get_running_loop().remove_reader(self.pidfd)
+        status = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+        os.close(self.pidfd)
+        self._status.set_result(status if status >= 0 else 128 - status)
+
+
+async def start(
+    place: Place, command: Sequence[str], environ: Mapping[str, str], folder: str, streams: Streams
+) -> Process:
+    """Start a program. Raises OSError as execve did: FileNotFoundError, PermissionError …"""
+    hearing, telling = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+    try:
+        pid = _fork_inside(place)
+        if pid == 0:
+            _child(place, command, environ, folder, streams, telling)
+        program = Process(pid)
+    finally:
+        os.close(telling)
+    failure = await _read(hearing)
+    if failure:
+        await program.wait()
+        (number,) = _FAILURE.unpack(failure)
+        raise OSError(number, os.strerror(number), command[0])
+    return program
+
+
+def _fork_inside(place: Place) -> int:
+    """Fork a child into the pid namespace of the program that it joins, or into a new one."""
+    home = os.open(_OWN_PIDS, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        if place.inside is not None:
+            linux.setns(place.inside.pidfd, linux.CLONE_NEWPID)
+        else:
+            linux.unshare(linux.CLONE_NEWPID)
+        if pid := os.fork():
+            linux.setns(home, linux.CLONE_NEWPID)
+        return pid
+    finally:
+        os.close(home)
+
+
+def _child(
+    place: Place,
+    command: Sequence[str],
+    environ: Mapping[str, str],
+    folder: str,
+    streams: Streams,
+    telling: int,
+) -> NoReturn:
+    """From fork to exec. It must never return into the caller's code."""
+    try:
+        gc.disable()
+        _enter(place)
+        os.setsid()
+        for number, stream in enumerate(streams[:3]):
+            os.dup2(stream, number)
+        if streams.terminal:
+            fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+        for number in range(1, signal.NSIG):
+            if number not in (signal.SIGKILL, signal.SIGSTOP, 32, 33):
+                signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
+        os.chdir(folder)
+        os.execvpe(command[0], list(command), dict(environ))
+    except OSError as error:
+        os.write(telling, _FAILURE.pack(error.errno or 0))
+    finally:
+        os._exit(127)
+
+
+def _enter(place: Place) -> None:
+    if place.inside is not None:
+        linux.setns(place.inside.pidfd, _INSIDE | linux.CLONE_NEWNET)
+        os.chdir("/")
+        return
+    linux.setns(place.network.fd, linux.CLONE_NEWNET)
+    linux.unshare(_INSIDE)
+    root.build(place.hostname, place.address)
+    linux.sethostname(place.hostname)
+
+
+async def _read(descriptor: int) -> bytes:
+    """What the other end writes until it closes."""
+    loop = asyncio.get_running_loop()
+    readable = asyncio.Event()
+    loop.add_reader(descriptor, readable.set)
+    try:
+        await readable.wait()
+        return os.read(descriptor, 64)
+    finally:
+        loop.remove_reader(descriptor)
+        os.close(descriptor)
