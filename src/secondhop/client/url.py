@@ -271,9 +271,7 @@ def _context(access: Access) -> ssl.SSLContext:
     if access.insecure:
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     if access.certificate and access.key:
-        with NamedTemporaryFile(
-            "w"
-        ) as file:  # mode 0600; ssl reads keys from files only
+        with NamedTemporaryFile("w") as file:  # mode 0600; ssl reads keys from files only
             file.write(f"{access.certificate}\n{access.key}")
             file.flush()
             context.load_cert_chain(file.name)
