@@ -1,24 +1,21 @@
-"""The embedded cluster: API, controllers, kubelets and proxies in one event loop, on the lab's
-wiring. Each part knows the others only through the API."""
+"""The embedded cluster: an API, kubelets and proxies in one event loop, on the lab's wiring. Each
+part knows the others only through the API."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 from typing import Any
 
 from ..apiserver.agent import Execution, LogOptions
-from ..apiserver.bootstrap import bootstrap
 from ..apiserver.local import LocalApi
 from ..apiserver.server import Server
 from ..apiserver.store import Store
 from ..controllers.events import Recorder
-from ..controllers.loop import Settings
-from ..controllers.run import run as run_controllers
-from ..errors import ApiError
+from ..errors import ApiError, LabError
 from ..model.cluster import Cluster
 from .capture import Arrivals
 from .kubelet import Kubelet
@@ -28,27 +25,23 @@ from .rtnetlink import Netlink
 from .view import View
 from .wiring import Wiring
 
-_SHORTEST_PAUSE, _LONGEST_PAUSE = 0.01, 1.0
-"""Between two rounds of the proxies, in seconds: as long as a round takes, so that changes which
-come together go together and half of the time is left for others."""
+_BURST = 3
+"""Rounds of the proxies that may follow each other at once. When more is changing, they rest after
+each as long as it took, so that changes go together and half of the time is left for others."""
+_LONGEST_REST = 1.0
 
 
 class Embedded:
-    """A cluster of nodes without workloads, from `start` on.
+    """A cluster of nodes whose store is empty. base: its machines, network and proxy settings."""
 
-    base: its machines, network and proxy settings. settings: the controllers'.
-    """
-
-    def __init__(self, base: Cluster, settings: Settings, api_port: int = 6443) -> None:
-        self._base = base
+    def __init__(self, base: Cluster) -> None:
         self.wiring = Wiring(base)
         self.refusals = Refusals()
         self.arrivals: Arrivals = {}
-        self.server = Server(Store(), base.cni.service_cidrs)
-        bootstrap(self.server, base.cni.service_cidrs[0], api_port)
+        self.store = Store()
+        self.server = Server(self.store, base.cni.service_cidrs)
         self.api = LocalApi(self.server)
-        self._settings = settings
-        self._events = Recorder(self.api, settings.now)
+        self._events = Recorder(self.api, time.time)
         self.view = View(self.api, base)
         self.kubelets = {
             node.name: Kubelet(
@@ -64,35 +57,42 @@ class Embedded:
             NodeProxy(netlink.namespace, self.refusals.report)
             for netlink in self.wiring.nodes.values()
         ]
-        self.synced = asyncio.Condition()
-        self.round: Cluster | None = None
-        """What the nodes' kernels agree with."""
+        self._turned = asyncio.Condition()
+        self._agreed: Cluster | None = None
 
     async def run(self) -> None:
         """Live until cancelled."""
         self.wiring.wait_ready()
         async with asyncio.TaskGroup() as group:
-            group.create_task(run_controllers(self.api, self._settings))
             group.create_task(self._events.run())
             for kubelet in self.kubelets.values():
                 group.create_task(kubelet.run())
             group.create_task(self.view.run())
             group.create_task(self._proxy())
 
+    async def agreed(self, wanted: Callable[[Cluster], bool]) -> None:
+        """Wait until the nodes' kernels agree with a cluster that is as wanted."""
+        async with self._turned:
+            await self._turned.wait_for(lambda: self._agreed is not None and wanted(self._agreed))
+
     async def _proxy(self) -> None:
         """Bring every node's rules to what the API says, whenever it says something new."""
         await self.view.filled()
+        in_a_row, took = 0, 0.0
         while True:
+            resting = time.monotonic()
             await self.view.changed.wait()
             self.view.changed.clear()
             begun = time.monotonic()
+            in_a_row = in_a_row + 1 if begun - resting < took else 1
             cluster = self.view.cluster
             await asyncio.gather(*(proxy.sync(cluster) for proxy in self._proxies))
-            async with self.synced:
-                self.round = cluster
-                self.synced.notify_all()
+            async with self._turned:
+                self._agreed = cluster
+                self._turned.notify_all()
             took = time.monotonic() - begun
-            await asyncio.sleep(max(_SHORTEST_PAUSE, min(took, _LONGEST_PAUSE)))
+            if in_a_row >= _BURST:
+                await asyncio.sleep(min(took, _LONGEST_REST))
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,3 +145,10 @@ class PodAgent:
         if not node:
             raise ApiError(400, "BadRequest", f"pod {name} does not have a host assigned")
         return self._kubelets[node]
+
+
+def first_of(error: BaseException | None) -> BaseException:
+    """What began it, of a group of failures."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error or LabError("the lab ended", "Run `secondhop doctor`, then try again.")

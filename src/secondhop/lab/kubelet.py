@@ -29,7 +29,7 @@ from .process import Process
 from .rtnetlink import Netlink
 
 _LEASE_SECONDS, _RENEW_SECONDS = 40, 10.0
-_LEASES = "kube-node-lease"
+LEASES = "kube-node-lease"
 
 
 class Recorder(Protocol):
@@ -114,11 +114,11 @@ class Kubelet:
                 "renewTime": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
             }
             try:
-                await self._api.patch("Lease", name, _LEASES, {"spec": spec})
+                await self._api.patch("Lease", name, LEASES, {"spec": spec})
             except ApiError as error:
                 if error.code == 404:
                     lease = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease"}
-                    metadata = {"name": name, "namespace": _LEASES}
+                    metadata = {"name": name, "namespace": LEASES}
                     await self._api.create({**lease, "metadata": metadata, "spec": spec})
             except OSError:
                 pass  # the API is away: the next one tells
@@ -136,8 +136,7 @@ class Kubelet:
         if run is None:
             run = self._runs[key] = _Run(self, after)
             self._tasks.create_task(run.life())
-        if "deletionTimestamp" in after["metadata"]:
-            run.stop(after)
+        run.hear(after)
 
     async def home(self, pod: Object) -> Home:
         """The pod's network."""
@@ -182,7 +181,7 @@ class Kubelet:
         """Tell the API a pod's status."""
         namespace, name = meta(pod)
         body = {"metadata": {"uid": pod["metadata"]["uid"]}, "status": status}
-        await self._api.patch("Pod", name, namespace, body, subresource="status")
+        await self._api.patch("Pod", name, namespace, body, form="strategic", subresource="status")
 
     async def gone(self, pod: Object) -> None:
         """Tell the API that a pod's containers have ended and it may forget it."""
@@ -277,11 +276,16 @@ class _Run:
         self._grace = 30.0
         self._turned: dict[str, tuple[str, str]] = {}
 
-    def stop(self, pod: Object) -> None:
-        """It was deleted: end it within its grace period."""
+    def hear(self, pod: Object) -> None:
+        """The API says something new: its gates may have turned; if it was deleted, it is to end
+        within its grace period."""
         self._pod = pod
-        self._grace = float(pod["metadata"].get("deletionGracePeriodSeconds") or 0)
-        self._stop.set()
+        if self.pod_run is not None:
+            self.pod_run.pod = pod
+            self._news.set()
+        if "deletionTimestamp" in pod["metadata"]:
+            self._grace = float(pod["metadata"].get("deletionGracePeriodSeconds") or 0)
+            self._stop.set()
 
     def cut(self) -> None:
         """The API knows it no longer: end it now."""

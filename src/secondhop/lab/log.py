@@ -79,6 +79,10 @@ class Log:
                 self._more.clear()
                 await self._more.wait()
 
+    def last_line(self) -> str:
+        """What was written last, without its end."""
+        return self._lines[-1].text.decode(errors="replace").rstrip() if self._lines else ""
+
     def _add(self, text: bytes) -> None:
         self._lines.append(Line(self._now(), text))
         self._written += 1

@@ -79,8 +79,16 @@ class PodRun:
             self._started,
             self._initialized,
             self._over,
+            self._open(),
             self.records,
         ).status()
+
+    def _open(self) -> bool:
+        """Whether others have opened all readiness gates."""
+        told = (self.pod.get("status") or {}).get("conditions") or ()
+        states = {condition["type"]: condition["status"] for condition in told}
+        gates = self.pod["spec"].get("readinessGates") or ()
+        return all(states.get(gate["conditionType"]) == "True" for gate in gates)
 
     async def end(self, grace: float) -> None:
         """Ask the containers to end: preStop, SIGTERM, and after `grace` seconds SIGKILL. Returns
@@ -177,7 +185,10 @@ class PodRun:
         finally:
             probing.cancel()
             record.container = record.vitals = None
-        record.state = terminated(code, "Completed" if code == 0 else "Error", begun)
+        told = ""
+        if code and record.spec.get("terminationMessagePolicy") == "FallbackToLogsOnError":
+            told = container.log.last_line()
+        record.state = terminated(code, "Completed" if code == 0 else "Error", begun, told)
         self._seat.changed()
         return code
 

@@ -66,7 +66,8 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A pod at one moment. over: no container will be started any more."""
+    """A pod at one moment. over: no container will be started any more. open: so are all of its
+    readiness gates."""
 
     pod: str
     address: str
@@ -74,6 +75,7 @@ class Picture:
     started: datetime
     initialized: bool
     over: bool
+    open: bool
     records: Sequence[Record]
 
     def status(self) -> Object:
@@ -83,7 +85,7 @@ class Picture:
         phase = self._phase(main)
         told: Object = {
             "phase": phase,
-            "conditions": _conditions(self.initialized, ready, phase),
+            "conditions": _conditions(self.initialized, ready, ready and self.open, phase),
             "hostIP": self.host_ip,
             "hostIPs": [{"ip": self.host_ip}],
             "podIP": self.address,
@@ -119,14 +121,14 @@ class Picture:
         }
 
 
-def _conditions(initialized: bool, ready: bool, phase: str) -> list[Object]:
+def _conditions(initialized: bool, contained: bool, ready: bool, phase: str) -> list[Object]:
     over = phase in ("Succeeded", "Failed")
     why = {"reason": "PodCompleted"} if over else {"reason": "ContainersNotReady"}
     states = {
         "PodReadyToStartContainers": not over,
         "Initialized": initialized,
         "Ready": ready and not over,
-        "ContainersReady": ready and not over,
+        "ContainersReady": contained and not over,
         "PodScheduled": True,
     }
     return [

@@ -7,13 +7,18 @@ ports that count: where traffic lands does not depend on what answers.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from itertools import groupby
 from typing import Any
 
-from ..client import Object
+from ..apiserver.kinds import KINDS
+from ..apiserver.store import Key, Store
+from ..client import Api, Object
+from ..client.informer import Informer
 from ..model.cluster import Cluster, Container, Endpoint, Pod, Probe, Service, ServicePortName
 from .addresses import WISH
+from .kubelet import LEASES
 from .workloads import IMAGE, Settings, listeners, workloads
 
 _LONGEST_PROBE = 10
@@ -67,11 +72,14 @@ def _container(one: Settings) -> dict[str, Any]:
         "image": IMAGE,
         "args": [*args, *(["-verbose"] if one.verbose else [])],
         "env": [{"name": name, "value": value} for name, value in one.environ],
+        "terminationMessagePolicy": "FallbackToLogsOnError",
     }
 
 
 def _named_ports(container: Container) -> list[dict[str, Any]]:
-    return [{"containerPort": p.port, "name": p.name, "protocol": p.protocol} for p in container.ports]
+    return [
+        {"containerPort": p.port, "name": p.name, "protocol": p.protocol} for p in container.ports
+    ]
 
 
 def _probe(probe: Probe) -> dict[str, Any]:
@@ -171,3 +179,99 @@ def _endpoint(endpoint: Endpoint) -> dict[str, Any]:
     if endpoint.pod:
         found["targetRef"] = {"kind": "Pod", "name": endpoint.pod}
     return found | ({"nodeName": endpoint.node} if endpoint.node else {})
+
+
+class Stage:
+    """Puts objects into a store as a backup would: no request is checked, nothing is allocated."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._shown: dict[Key, Object] = {}
+
+    def furnish(self, cluster: Cluster) -> None:
+        """The namespaces and the pods of a cluster."""
+        staged = list(pods(cluster))
+        for name in dict.fromkeys([LEASES, *(pod["metadata"]["namespace"] for pod in staged)]):
+            self._put(_namespace(name))
+        for pod in staged:
+            self._put(pod)
+
+    def show(self, cluster: Cluster) -> None:
+        """The Services and EndpointSlices of a cluster, in place of those shown before."""
+        wanted = {
+            _key(value): value for value in (*map(service, cluster.services), *slices(cluster))
+        }
+        for key in self._shown.keys() - wanted.keys():
+            stored = self._store.get(key)
+            assert stored is not None
+            self._store.delete(key, stored, stored)
+        for key, value in wanted.items():
+            if self._shown.get(key) != value:
+                self._store.put(key, value, self._store.get(key))
+        self._shown = wanted
+
+    def _put(self, value: Object) -> None:
+        self._store.put(_key(value), value, None)
+
+
+def _namespace(name: str) -> Object:
+    own = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+    return {**own, "status": {"phase": "Active"}}
+
+
+def _key(value: Object) -> Key:
+    metadata = value["metadata"]
+    return Key(KINDS[value["kind"]].resource, metadata.get("namespace", ""), metadata["name"])
+
+
+async def verdicts(api: Api, cluster: Cluster) -> tuple[dict[str, bool], list[str]]:
+    """Wait until every placed pod is ready, or is known not to become so; which are, by
+    `namespace/name`, and why others are not."""
+    names = {node.name for node in cluster.nodes}
+    placed = {(p.namespace, name_of(p)): p for p in workloads(cluster) if p.node in names}
+    found: dict[tuple[str, str], str] = {}
+    done = asyncio.Event()
+
+    def judge(key: tuple[str, str], why: str | None) -> None:
+        if why is not None and key in placed:
+            found.setdefault(key, why)
+        if len(found) == len(placed):
+            done.set()
+
+    def pod(key: tuple[str, str], before: Object | None, after: Object | None) -> None:
+        judge(key, _why_not_ready(after or {}))
+
+    def event(key: tuple[str, str], before: Object | None, after: Object | None) -> None:
+        if after is not None and after["reason"] == "Unhealthy":
+            about = after["involvedObject"]
+            judge((about["namespace"], about["name"]), after["message"])
+
+    informers = Informer(api, "Pod", pod), Informer(api, "Event", event)
+    following = [asyncio.create_task(informer.run()) for informer in informers]
+    try:
+        if placed:
+            await done.wait()
+    finally:
+        for task in following:
+            task.cancel()
+    notes = [
+        f"pod {placed[key]} on {placed[key].node} is not ready: {why}"
+        for key, why in found.items()
+        if why and placed[key].ready
+    ]
+    return {str(placed[key]): not why for key, why in found.items()}, notes
+
+
+def _why_not_ready(pod: Object) -> str | None:
+    """Empty if it is ready, the reason if it is known not to become so, None if neither."""
+    status = pod.get("status") or {}
+    conditions = {c["type"]: c["status"] for c in status.get("conditions") or ()}
+    if conditions.get("Ready") == "True":
+        return ""
+    if conditions.get("ContainersReady") == "True":
+        return "a readiness gate is closed"
+    for container in status.get("containerStatuses") or ():
+        ended = container["state"].get("terminated") or container["lastState"].get("terminated")
+        if ended:
+            return f"its container ended: {ended.get('message') or ended['reason']}"
+    return None

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..apiserver.bootstrap import bootstrap
 from ..apiserver.http.app import App
 from ..apiserver.http.credentials import make_credentials, server_context
 from ..apiserver.http.kubeconfig import kubeconfig
@@ -22,11 +23,12 @@ from ..apiserver.http.serve import serving
 from ..client import Object, meta
 from ..controllers.conditions import is_true
 from ..controllers.loop import Settings
+from ..controllers.run import run as run_controllers
 from ..errors import ApiError, LabError, SecondhopError, UsageError
 from ..model.cluster import Cluster
 from . import linux
 from .control import Answer, serve
-from .embedded import Embedded, PodAgent
+from .embedded import Embedded, PodAgent, first_of
 from .process import Process
 
 _READY_SECONDS = 60.0
@@ -64,15 +66,9 @@ def main(order: Order, channel: socket.socket, control: socket.socket, api: sock
     try:
         asyncio.run(_Standing(order).live(control, api, tell))
     except BaseExceptionGroup as group:
-        _tell_of(_first(group), tell)
+        _tell_of(first_of(group), tell)
     except Exception as error:
         _tell_of(error, tell)
-
-
-def _first(error: BaseException) -> BaseException:
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error
 
 
 def _tell_of(error: BaseException, tell: Any) -> None:
@@ -99,7 +95,8 @@ class _Standing:
         order = self._order
         port = api.getsockname()[1]
         credentials = make_credentials(["127.0.0.1", "localhost"])
-        self._lab = Embedded(order.base, order.settings, port)
+        self._lab = Embedded(order.base)
+        bootstrap(self._lab.server, order.base.cni.service_cidrs[0], port)
         inside = self._lab.wiring.client.namespace.socket(socket.AF_INET, socket.SOCK_STREAM)
         inside.bind(("127.0.0.1", port))
         inside.listen(128)
@@ -113,6 +110,7 @@ class _Standing:
             asyncio.TaskGroup() as group,
         ):
             group.create_task(self._lab.run())
+            group.create_task(run_controllers(self._lab.api, order.settings))
             group.create_task(serve(control, self._answer))
             await self._ready(tell)
 
