@@ -139,16 +139,18 @@ class Kubelet:
         run.hear(after)
 
     async def home(self, pod: Object) -> Home:
-        """The pod's network."""
+        """The pod's network, and its hostname: the pod's own name, or its node's if it shares the
+        node's network, unless it says another."""
         namespace, name = meta(pod)
-        node = self._node.name
-        if pod["spec"].get("hostNetwork"):
-            address = str(ipv4(self._node))
-            return Home(self._cables.netlink, node, address, node, self._arrivals, shared=True)
+        node, spec = self._node.name, pod["spec"]
+        if spec.get("hostNetwork"):
+            said, address = spec.get("hostname", node), str(ipv4(self._node))
+            return Home(self._cables.netlink, said, address, node, self._arrivals, shared=True)
         wish = (pod["metadata"].get("annotations") or {}).get(WISH)
         own = self._addresses.wish(IPv4Address(wish)) if wish else self._addresses.take()
         netlink = await self._cables.plug(f"{namespace}/{name}", own)
-        return Home(netlink, name, str(own), node, self._arrivals, shared=False)
+        said = spec.get("hostname", name)
+        return Home(netlink, said, str(own), node, self._arrivals, shared=False)
 
     def leave(self, pod: Object, home: Home) -> None:
         """Take the pod's network down."""

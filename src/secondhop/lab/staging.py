@@ -59,6 +59,7 @@ def _pod(cluster: Cluster, pod: Pod) -> Object:
         "spec": {
             "nodeName": pod.node,
             "hostNetwork": pod.host_network,
+            "hostname": pod.name,
             "containers": containers,
             "readinessGates": [] if pod.ready else [_NEVER],
         },
