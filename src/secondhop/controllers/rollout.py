@@ -118,7 +118,10 @@ def scaled(aim: Aim, new: Size | None, old: Sequence[Size]) -> Sizes:
         share = min(share, left) if to_add > 0 else max(share, left)
         sizes[one.name] = one.wanted + share
         left -= share
-    sizes[active[0].name] = max(0, sizes[active[0].name] + left)
+    for one in active:  # what rounding has left over
+        rest = max(left, -sizes[one.name])
+        sizes[one.name] += rest
+        left -= rest
     return {one.name: sizes[one.name] for one in active if sizes[one.name] != one.wanted}
 
 

@@ -1,4 +1,4 @@
-"""Ends and failures, over the API: nodes that fall silent, namespaces and owners that are deleted."""
+"""Ends and failures, over the API: nodes that fall silent, what is deleted and what follows."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 
+from secondhop.apiserver.kinds import KINDS
 from secondhop.client import Object
 from secondhop.client.api import Deletion
 from secondhop.controllers.conditions import condition
+from secondhop.controllers.kinds import NAMESPACED, OWNERS
 from secondhop.controllers.owners import deleting
 from secondhop.controllers.pods import is_ready, node_of
 from secondhop.controllers.times import stamp
@@ -19,6 +21,10 @@ from secondhop.errors import ApiError
 from .play import Cluster, daemon_set, deployment, node, now, play, service
 
 UNREACHABLE = "node.kubernetes.io/unreachable"
+
+
+def pick(value: Object, *names: str) -> Object:
+    return {name: value[name] for name in names}
 
 
 async def beat(cluster: Cluster, *names: str, every: float = 10) -> None:
@@ -234,9 +240,9 @@ def test_what_two_own_stays_until_both_are_gone() -> None:
     async def scenario(cluster: Cluster) -> None:
         def note(name: str, *owners: Object) -> Object:
             references = [
-                {"apiVersion": "v1", "kind": "ConfigMap", "name": o["metadata"]["name"], "uid": o["metadata"]["uid"]}
-                for o in owners
-            ]  # fmt: skip
+                {"apiVersion": "v1", "kind": "ConfigMap", **pick(one["metadata"], "name", "uid")}
+                for one in owners
+            ]
             metadata = {"name": name, "ownerReferences": references}
             return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata}
 
@@ -296,6 +302,22 @@ def test_a_balancer_address_comes_and_goes() -> None:
         assert await address("two") == [{"ip": "172.31.0.1", "ipMode": "VIP"}]
 
     play(scenario, pool=(ip_network("172.31.0.1/32"),))
+
+
+def test_the_end_of_a_namespace_reaches_every_kind() -> None:
+    assert set(NAMESPACED) == {kind.kind for kind in KINDS.values() if kind.namespaced}
+    assert set(OWNERS) == set(KINDS)
+
+
+@pytest.mark.parametrize("ready", ["False", "Unknown"])
+def test_a_pod_that_comes_to_a_node_that_is_not_well_is_not_ready(ready: str) -> None:
+    async def scenario(cluster: Cluster) -> None:
+        await cluster.apply(node("c", ready=ready))
+        await cluster.apply(deployment(replicas=1, pod={"nodeName": "c"}))
+        (pod,) = await cluster.all("Pod")
+        assert not is_ready(pod)
+
+    play(scenario)
 
 
 def test_stopping_is_clean() -> None:

@@ -85,18 +85,29 @@ def test_what_fails_is_tried_again_later_and_later_but_not_never() -> None:
     virtually(main())
 
 
-def test_a_mistake_of_a_controller_is_not_hidden() -> None:
+def test_a_mistake_about_one_object_is_told_and_the_others_do_not_suffer(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     class Wrong(Failing):
         async def reconcile(self, key: Any) -> float | None:
-            raise KeyError(key)
+            if key == "odd":
+                raise KeyError("operator")
+            seen.append(key)
+            return None
+
+    seen: list[str] = []
 
     async def main() -> None:
         controller = Wrong(0)
-        controller.queue.add("a")
-        with pytest.raises(KeyError):
-            await controller.work()
+        controller.queue.add("odd")
+        controller.queue.add("good")
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(controller.work(), 0.001)
+        assert seen == ["good"]
 
     virtually(main())
+    assert "failing cannot deal with odd" in caplog.text
+    assert "KeyError: 'operator'" in caplog.text
 
 
 def thing(name: str, revision: int, uid: str = "", **metadata: Any) -> Object:
