@@ -82,7 +82,7 @@ def _shrunk(aim: Aim, new: Size, old: Sequence[Size], everyone: int) -> Sizes:
         if broken > 0:
             sizes[one.name] = one.wanted - broken
             spare -= broken
-    surplus = new.available + sum(one.available for one in old) - aim.fewest
+    surplus = min(spare, new.available + sum(one.available for one in old) - aim.fewest)
     for one in old:
         left = sizes.get(one.name, one.wanted)
         healthy = min(max(0, surplus), left)

@@ -92,7 +92,7 @@ def test_annotations_are_taken_over_and_the_revision_is_the_highest() -> None:
 @pytest.mark.parametrize(
     ("strategy", "expected"),
     [
-        ({"type": "Recreate"}, Aim(3, 0, 3)),
+        ({"type": "Recreate"}, Aim(3)),
         ({"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 2, "maxUnavailable": "34%"}},
          Aim(3, 2, 1)),
     ],
@@ -152,6 +152,22 @@ def test_progress(before: Object | None, available: int, expected: str, wait: fl
     found = condition({"status": told.status}, "Progressing") or {}
     assert (found["status"], found["reason"]) == (STATUS.get(expected, "True"), expected)
     assert told.wait == wait
+
+
+@pytest.mark.parametrize(
+    ("strategy", "available", "enough"),
+    [
+        ({"type": "Recreate"}, 2, False),
+        ({"type": "Recreate"}, 3, True),
+        ({"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 1}}, 2, True),
+        ({"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 1}}, 1, False),
+    ],
+)
+def test_how_many_must_be_available(strategy: Object, available: int, enough: bool) -> None:
+    owner = wanted(strategy=strategy)
+    status = status_of(owner, replica_set(owner, 1, availableReplicas=available), [], T0).status
+    found = condition({"status": status}, "Available") or {}
+    assert found["status"] == str(enough)
 
 
 def test_without_a_deadline_nothing_is_said_of_progress() -> None:
