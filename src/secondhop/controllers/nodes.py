@@ -197,6 +197,7 @@ class Nodes(Controller):
     def _node_changed(self, key: Key, before: Object | None, after: Object | None) -> None:
         if after is None:
             self._heard.pop(key[1], None)
+            self._tainted.pop(key[1], None)
             return
         if before is None or _beat(before) != _beat(after):
             self._live(key[1])
@@ -210,12 +211,10 @@ class Nodes(Controller):
         self._heard[node] = asyncio.get_running_loop().time()
 
     def _pod_changed(self, key: Key, before: Object | None, after: Object | None) -> None:
-        """A pod on a node that is not well, or drives pods away."""
-        if after is None or not node_of(after):
-            return
-        node = self._nodes.get(("", node_of(after)))
-        if node is not None and (readiness(node) in _TAINTS or meta(node)[1] in self._tainted):
-            self.queue.add(("", node_of(after)))
+        """A pod that comes to a node which drives pods away."""
+        node = node_of(after) if after is not None else ""
+        if node in self._tainted and (before is None or node_of(before) != node):
+            self.queue.add(("", node))
 
 
 def _renewed(lease: Object | None) -> object:

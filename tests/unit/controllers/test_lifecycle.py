@@ -309,15 +309,36 @@ def test_the_end_of_a_namespace_reaches_every_kind() -> None:
     assert set(OWNERS) == set(KINDS)
 
 
-@pytest.mark.parametrize("ready", ["False", "Unknown"])
-def test_a_pod_that_comes_to_a_node_that_is_not_well_is_not_ready(ready: str) -> None:
+def test_a_node_that_says_that_it_is_not_ready() -> None:
     async def scenario(cluster: Cluster) -> None:
-        await cluster.apply(node("c", ready=ready))
-        await cluster.apply(deployment(replicas=1, pod={"nodeName": "c"}))
-        (pod,) = await cluster.all("Pod")
-        assert not is_ready(pod)
+        await cluster.apply(deployment(replicas=2), service())
+        (condition_,) = (await cluster.get("Node", "b"))["status"]["conditions"]
+        changed = {"status": {"conditions": [{**condition_, "status": "False"}]}}
+        await cluster.api.patch("Node", "b", "", changed, subresource="status")
+        await cluster.settle()
+        assert [t["key"] for t in (await cluster.get("Node", "b"))["spec"]["taints"]] == [
+            "node.kubernetes.io/not-ready",
+            "node.kubernetes.io/not-ready",
+        ]
+        assert ready_addresses(await cluster.all("EndpointSlice")) == {"a": True, "b": False}
+        (lost,) = [pod for pod in await cluster.all("Pod") if node_of(pod) == "b"]
+        await cluster.kubelets.tell(lost, True)  # its kubelet knows better, and keeps the last word
+        await cluster.settle()
+        assert ready_addresses(await cluster.all("EndpointSlice")) == {"a": True, "b": True}
 
     play(scenario)
+
+
+def test_a_node_without_conditions_is_given_time() -> None:
+    async def scenario(cluster: Cluster) -> None:
+        fresh = node("c")
+        del fresh["status"]["conditions"]
+        await cluster.apply(fresh)
+        assert not (await cluster.get("Node", "c"))["spec"].get("taints")
+        await asyncio.sleep(60)
+        assert (condition(await cluster.get("Node", "c"), "Ready") or {})["status"] == "Unknown"
+
+    play(scenario, node_grace_seconds=50)
 
 
 def test_stopping_is_clean() -> None:
