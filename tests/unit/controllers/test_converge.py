@@ -174,7 +174,7 @@ def test_any_sequence_of_writes_comes_to_rest(sequence: list[Step]) -> None:
 
 
 @pytest.mark.soak
-@settings(max_examples=1500, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=1000, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(steps, max_size=60))
 def test_any_long_sequence_of_writes_comes_to_rest(sequence: list[Step]) -> None:
     run_all(sequence)
