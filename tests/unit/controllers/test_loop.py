@@ -12,6 +12,7 @@ from secondhop.client import Event, Listing, Object
 from secondhop.client.informer import Key
 from secondhop.controllers import Settings
 from secondhop.controllers.cache import Cache
+from secondhop.controllers.garbage import by_owner
 from secondhop.controllers.loop import Context, Controller, Queue
 from secondhop.controllers.owners import by_controller, by_namespace
 from secondhop.errors import ApiError
@@ -197,6 +198,7 @@ def test_indexes_follow_every_change() -> None:
         cache = Cache(api, "ConfigMap")
         heard: list[Key] = []
         owned, inside = cache.index(by_controller), cache.index(by_namespace)
+        owners = cache.index(by_owner)
         cache.listen(lambda key, *_: heard.append(key))
         task = asyncio.ensure_future(cache.run())
         await cache.filled()
@@ -213,6 +215,11 @@ def test_indexes_follow_every_change() -> None:
         assert names(owned(("", "default"))) == []
         assert names(inside("default")) == ["a"]
         assert [key[1] for key in heard] == ["a", "b", "a", "b"]
+        twice = thing("a", 4, ownerReferences=[owner, owner])
+        api.events.put_nowait(Event("MODIFIED", twice))
+        api.events.put_nowait(Event("DELETED", twice))
+        await asyncio.sleep(1)
+        assert not owners("x")
         task.cancel()
 
     virtually(main())
