@@ -8,6 +8,7 @@ from itertools import chain
 
 from ..client import Object, meta
 from ..client.informer import Key
+from ..manifests.api.syntax import parse_address
 from ..model.cluster import Address, Network
 from .backends import VERSIONS
 from .endpointslices import families_of
@@ -34,8 +35,8 @@ def addresses_of(service: Object) -> list[Address]:
 def chosen(service: Object, pool: Sequence[Network], taken: Collection[Address]) -> list[Address]:
     """One address of each family of a Service: the one that it has, or `loadBalancerIP`, if the
     pool has it and nobody else; else the first free one of the pool; none if there is none."""
-    asked = service["spec"].get("loadBalancerIP")
-    wishes = [*addresses_of(service), *([ip_address(asked)] if asked else [])]
+    asked = parse_address(service["spec"].get("loadBalancerIP") or "")
+    wishes = [*addresses_of(service), *([asked] if asked else [])]
     found = []
     for family in (VERSIONS[name] for name in families_of(service)):
         ranges = [network for network in pool if network.version == family]

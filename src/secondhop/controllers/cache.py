@@ -111,8 +111,8 @@ class Cache:
 
     def _changed(self, key: Key, before: Object | None, after: Object | None) -> None:
         for by, found in self._indexes.items():
-            for value in by(before) if before is not None else ():
-                found[value].pop(key)
+            for value in set(by(before)) if before is not None else ():
+                del found[value][key]
                 if not found[value]:
                     del found[value]
             if after is not None:

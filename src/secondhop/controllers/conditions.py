@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ..client import Object
@@ -10,10 +10,19 @@ from ..client import Object
 Condition = dict[str, Any]
 
 
+def conditions_of(value: Object) -> list[Condition]:
+    """All its conditions."""
+    return (value.get("status") or {}).get("conditions") or []
+
+
 def condition(value: Object, kind: str) -> Condition | None:
     """The condition of that type."""
-    found = (value.get("status") or {}).get("conditions") or ()
-    return next((one for one in found if one["type"] == kind), None)
+    return of_type(conditions_of(value), kind)
+
+
+def of_type(conditions: Iterable[Condition], kind: str) -> Condition | None:
+    """The one of that type."""
+    return next((one for one in conditions if one["type"] == kind), None)
 
 
 def is_true(value: Object, kind: str) -> bool:
@@ -29,13 +38,11 @@ def with_condition(value: Object, new: Mapping[str, Any], now: str) -> list[Cond
     since = now
     if before is not None and before["status"] == new["status"]:
         since = before.get("lastTransitionTime") or now
-    return placed(
-        (value.get("status") or {}).get("conditions") or (), {**new, "lastTransitionTime": since}
-    )
+    return placed(conditions_of(value), {**new, "lastTransitionTime": since})
 
 
 def placed(conditions: Sequence[Condition], new: Condition) -> list[Condition]:
     """Conditions with one in the place of its type's, or last."""
-    if any(one["type"] == new["type"] for one in conditions):
+    if of_type(conditions, new["type"]):
         return [new if one["type"] == new["type"] else one for one in conditions]
     return [*conditions, new]

@@ -124,12 +124,12 @@ def plan(owner: Object, places: Sequence[Here], now: float) -> Plan:
         active = [pod for pod in here.pods if is_active(pod)]
         if not here.kept:
             step.delete.extend(active)
-        elif here.wanted and not here.pods:
+            continue
+        if here.wanted and not here.pods:
             step.create.append(here.node)
-        if here.kept:
-            pair, twice = _pair(owner, here, active, now)
-            step.delete.extend(twice)
-            pairs.append(pair)
+        pair, twice = _pair(owner, here, active, now)
+        step.delete.extend(twice)
+        pairs.append(pair)
     strategy = owner["spec"].get("updateStrategy") or {}
     if strategy.get("type") == "OnDelete":
         return step
@@ -182,19 +182,16 @@ def _replace_after(step: Plan, pairs: Sequence[_Pair], absent: int) -> None:
 def _replace_beside(step: Plan, pairs: Sequence[_Pair], surge: int) -> None:
     """A new pod comes beside an old one, which goes when the new one is available; at most so many
     nodes have two."""
-    waiting = [p for p in pairs if p.old is not None and p.new is not None]
-    for pair in waiting:
-        if pair.old is not None and (pair.new_fit or not pair.old_fit):
-            step.delete.append(pair.old)
-    surge -= sum(pair.old_fit and not pair.new_fit for pair in waiting)
+    surge -= sum(p.new is not None and p.old_fit and not p.new_fit for p in pairs)
     for pair in pairs:
-        if pair.old is None or pair.new is not None:
+        if pair.old is None:
             continue
-        if not pair.old_fit:
+        if pair.new is not None:
+            if pair.new_fit or not pair.old_fit:
+                step.delete.append(pair.old)
+        elif surge > 0 or not pair.old_fit:
             step.create.append(pair.here.node)
-        elif surge > 0:
-            step.create.append(pair.here.node)
-            surge -= 1
+            surge -= pair.old_fit
 
 
 def _mark(pod: Object) -> str | None:

@@ -8,7 +8,7 @@ from ..client import Object, meta
 from ..client.informer import Key
 from ..errors import ApiError
 from .loop import Context, Controller
-from .owners import Owned, by_controller, deleting
+from .owners import Owned, by_controller, deleting, topmost
 from .pods import FINISHED, phase
 from .progress import complete, status_of
 from .revisions import (
@@ -175,10 +175,7 @@ class Deployments(Controller):
 
     def _pod_changed(self, key: Key, before: Object | None, after: Object | None) -> None:
         """Under Recreate the end of the last old pod is what a new ReplicaSet waits for."""
-        if after is not None or before is None:
-            return
-        for owner in before["metadata"].get("ownerReferences") or []:
-            one = self._sets.get((key[0], owner["name"])) if owner["kind"] == "ReplicaSet" else None
-            for above in (one or {}).get("metadata", {}).get("ownerReferences") or []:
-                if above["kind"] == "Deployment":
-                    self.queue.add((key[0], above["name"]))
+        if after is None and before is not None:
+            owner = topmost(before, self._sets)
+            if owner is not None and owner["kind"] == "Deployment":
+                self.queue.add((key[0], owner["name"]))

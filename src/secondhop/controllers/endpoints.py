@@ -21,10 +21,9 @@ def endpoints_of(service: Object, backends: Iterable[Backend]) -> Object:
     """The Endpoints of a Service: of its first family, without those that are going unless they
     count as ready."""
     subsets: dict[tuple[int, ...], dict[str, Any]] = {}
-    found = [one for one in backends if one.member.endpoint.ready or not _going(one)]
-    for one in sorted(found, key=lambda one: one.member.endpoint.address):
+    for one in sorted(backends, key=lambda one: one.member.endpoint.address):
         endpoint, numbers = one.member.endpoint, one.member.numbers
-        if not any(numbers):
+        if not any(numbers) or (endpoint.terminating and not endpoint.ready):
             continue
         kind = "addresses" if endpoint.ready else "notReadyAddresses"
         address = {"ip": str(endpoint.address), "nodeName": endpoint.node}
@@ -51,10 +50,6 @@ def endpoints_of(service: Object, backends: Iterable[Backend]) -> Object:
 def _plain(port: dict[str, Any]) -> dict[str, Any]:
     """A port as Endpoints state it: an empty name is none."""
     return {field: value for field, value in port.items() if value}
-
-
-def _going(one: Backend) -> bool:
-    return one.member.endpoint.terminating
 
 
 class EndpointsObjects(Controller):

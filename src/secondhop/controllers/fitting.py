@@ -104,9 +104,7 @@ def _by_pods(pod: Object, scene: Scene) -> Iterator[Check]:
     for term in (affinity.get("podAffinity") or {}).get(_REQUIRED) or ():
         yield _near(pod, term, scene)
     for term in _repulsions(pod):
-        taken = _domains(pod, term, scene)
-        key = term["topologyKey"]
-        yield lambda node, k=key, t=taken: _ANTI if labels_of(node).get(k) in t else ""  # type: ignore[misc]
+        yield _apart(pod, term, scene)
     if scene.wary:
         forbidden = set(_forbidden(pod, scene))
         yield lambda node: _REPELLED if forbidden & labels_of(node).items() else ""
@@ -189,6 +187,12 @@ def _near(pod: Object, term: Mapping[str, Any], scene: Scene) -> Check:
         return "" if domain is not None and (first or domain in found) else _AFFINITY
 
     return check
+
+
+def _apart(pod: Object, term: Mapping[str, Any], scene: Scene) -> Check:
+    """Not where a matching pod is."""
+    key, taken = term["topologyKey"], _domains(pod, term, scene)
+    return lambda node: _ANTI if labels_of(node).get(key) in taken else ""
 
 
 def _repulsions(pod: Object) -> list[dict[str, Any]]:

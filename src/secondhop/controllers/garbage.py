@@ -9,7 +9,7 @@ from ..client import Object, meta
 from ..client.api import Deletion
 from ..client.informer import Key
 from ..errors import ApiError
-from .cache import Cache
+from .cache import Cache, Heard
 from .kinds import NAMESPACED, OWNERS
 from .loop import Context, Controller
 from .owners import deleting, owners_of, without
@@ -128,7 +128,7 @@ class GarbageCollector(Controller):
     def _dependents(self, uid: str) -> list[Object]:
         return [value for found in self._by_owner.values() for value in found(uid)]
 
-    def _hears(self, kind: str) -> Any:
+    def _hears(self, kind: str) -> Heard:
         def changed(key: Key, before: Object | None, after: Object | None) -> None:
             if after is None and before is not None:
                 for dependent in self._dependents(before["metadata"]["uid"]):

@@ -14,7 +14,7 @@ _LIFE, _MOST = 3600.0, 25
 
 def by_subject(event: Object) -> Iterator[tuple[str, str]]:
     """Index: Events by the object that they are about."""
-    subject = event["involvedObject"]
+    subject = event.get("involvedObject") or {}
     yield subject.get("kind") or "", subject.get("uid") or subject.get("name") or ""
 
 

@@ -6,6 +6,7 @@ All waiting goes through the event loop's clock; what time of day it is comes fr
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Hashable, Mapping
@@ -20,6 +21,7 @@ from .cache import Cache
 from .events import Recorder
 
 T = TypeVar("T")
+_LOG = logging.getLogger(__name__)
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.005, 30.0
 
 
@@ -132,7 +134,8 @@ class Controller:
         raise NotImplementedError
 
     async def work(self) -> None:
-        """Look at what is due until cancelled."""
+        """Look at what is due until cancelled. A mistake of ours about one object is logged; the
+        others do not suffer from it."""
         try:
             while True:
                 key = await self.queue.get()
@@ -140,9 +143,12 @@ class Controller:
                     again = await self.reconcile(key)
                 except (ApiError, OSError):
                     self.queue.failed(key)
-                    continue
-                self.queue.succeeded(key)
-                if again is not None:
-                    self.queue.later(key, again)
+                except Exception:
+                    _LOG.exception("%s cannot deal with %s", self.name, key)
+                    self.queue.failed(key)
+                else:
+                    self.queue.succeeded(key)
+                    if again is not None:
+                        self.queue.later(key, again)
         finally:
             self.queue.close()

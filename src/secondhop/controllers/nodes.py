@@ -17,6 +17,7 @@ from .pods import FINISHED, by_node, node_of, phase
 from .times import since_1970, stamp
 
 UNREACHABLE, NOT_READY = "node.kubernetes.io/unreachable", "node.kubernetes.io/not-ready"
+_TAINTS = {"Unknown": UNREACHABLE, "False": NOT_READY}
 _OURS = (UNREACHABLE, NOT_READY, UNSCHEDULABLE["key"])
 _REPORTED = ("MemoryPressure", "DiskPressure", "PIDPressure", "Ready")
 _SILENT = {"reason": "NodeStatusUnknown", "message": "Kubelet stopped posting node status."}
@@ -35,14 +36,14 @@ def silenced(node: Object, now: float) -> Object:
 
 
 def readiness(node: Object) -> str:
-    """The status of its Ready condition: True, False or Unknown."""
+    """The status of its Ready condition: True, False or Unknown; empty if it has yet to tell."""
     found = condition(node, "Ready")
-    return found["status"] if found else "Unknown"
+    return found["status"] if found else ""
 
 
 def taints(node: Object, now: float) -> list[dict[str, Any]]:
     """The taints that a node must have; those that stay keep their time."""
-    unready = {"Unknown": UNREACHABLE, "False": NOT_READY}.get(readiness(node))
+    unready = _TAINTS.get(readiness(node))
     wanted = [(unready, "NoSchedule"), (unready, "NoExecute")] if unready else []
     if (node.get("spec") or {}).get("unschedulable"):
         wanted.append((UNSCHEDULABLE["key"], "NoSchedule"))
@@ -129,7 +130,7 @@ class Nodes(Controller):
         if wanted != taints_of(node):
             spec = {**(node.get("spec") or {}), "taints": wanted}
             node = await self._nodes.update({**node, "spec": spec})
-        if readiness(node) != "True":
+        if readiness(node) in _TAINTS:
             await self._mark_pods(node, now)
         waits = (await self._evict(node, now), silence if silence > 0 else None)
         return min((wait for wait in waits if wait is not None), default=None)
@@ -196,6 +197,7 @@ class Nodes(Controller):
     def _node_changed(self, key: Key, before: Object | None, after: Object | None) -> None:
         if after is None:
             self._heard.pop(key[1], None)
+            self._tainted.pop(key[1], None)
             return
         if before is None or _beat(before) != _beat(after):
             self._live(key[1])
@@ -209,12 +211,10 @@ class Nodes(Controller):
         self._heard[node] = asyncio.get_running_loop().time()
 
     def _pod_changed(self, key: Key, before: Object | None, after: Object | None) -> None:
-        """A pod on a node that is not well, or drives pods away."""
-        if after is None or not node_of(after):
-            return
-        node = self._nodes.get(("", node_of(after)))
-        if node is not None and (readiness(node) != "True" or meta(node)[1] in self._tainted):
-            self.queue.add(("", node_of(after)))
+        """A pod that comes to a node which drives pods away."""
+        node = node_of(after) if after is not None else ""
+        if node in self._tainted and (before is None or node_of(before) != node):
+            self.queue.add(("", node))
 
 
 def _renewed(lease: Object | None) -> object:

@@ -22,6 +22,18 @@ def controller_of(value: Object) -> Mapping[str, Any] | None:
     return next((owner for owner in owners_of(value) if owner.get("controller")), None)
 
 
+def topmost(value: Object, sets: Cache) -> Mapping[str, Any] | None:
+    """The reference to what manages it in the end: a pod's Deployment, if its ReplicaSet has one.
+
+    sets: the ReplicaSets.
+    """
+    owner = controller_of(value)
+    if owner is not None and owner["kind"] == "ReplicaSet":
+        above = sets.get((meta(value)[0], owner["name"]))
+        owner = controller_of(above) or owner if above is not None else owner
+    return owner
+
+
 def reference(owner: Object) -> dict[str, Any]:
     """The ownerReference of what a controller makes for an object."""
     return {

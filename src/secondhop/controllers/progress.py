@@ -6,11 +6,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ..client import Object, meta
-from .conditions import Condition, condition, placed
+from .conditions import Condition, condition, conditions_of, of_type, placed
 from .revisions import aim_of
 from .times import since_1970, stamp
 
+_BEGUN, _FOUND, _UPDATED = "NewReplicaSetCreated", "FoundNewReplicaSet", "ReplicaSetUpdated"
 _COMPLETE, _TIMED_OUT = "NewReplicaSetAvailable", "ProgressDeadlineExceeded"
+_PAUSED, _RESUMED = "DeploymentPaused", "DeploymentResumed"
+_SETTLED = (_COMPLETE, _TIMED_OUT)
 _COUNTS = ("replicas", "updatedReplicas", "readyReplicas", "availableReplicas")
 
 
@@ -36,20 +39,19 @@ def status_of(
     """
     counts = _counts(deployment, new, old)
     before = deployment.get("status") or {}
-    conditions: list[Condition] = list(before.get("conditions") or [])
-    conditions = _set(conditions, _availability(deployment, counts), now)
+    conditions = _set(conditions_of(deployment), _availability(deployment, counts), now)
     wait = None
-    deadline = deployment["spec"].get("progressDeadlineSeconds")
-    if deadline is None:
-        conditions = [one for one in conditions if one["type"] != "Progressing"]
+    if deployment["spec"].get("progressDeadlineSeconds") is None:
+        conditions = _without(conditions, "Progressing")
     else:
-        conditions = _progressing(deployment, new, counts, conditions, now, begun)
-        wait = _until_timeout(deployment, conditions, deadline, now)
-    failure = _failure(([new] if new else []) + list(old))
-    if failure is None:
-        conditions = [one for one in conditions if one["type"] != "ReplicaFailure"]
-    else:
+        last = of_type(conditions, "Progressing")
+        if progress := _progress(deployment, new, counts, last, now, begun):
+            conditions = _set(conditions, progress, now)
+        wait = _until_timeout(deployment, of_type(conditions, "Progressing"), now)
+    if failure := _failure(([new] if new else []) + list(old)):
         conditions = _set(conditions, failure, now)
+    else:
+        conditions = _without(conditions, "ReplicaFailure")
     status = {name: value for name, value in counts.items() if value}
     status["observedGeneration"] = deployment["metadata"].get("generation", 0)
     if collisions or before.get("collisionCount"):
@@ -98,49 +100,35 @@ def _availability(deployment: Object, counts: Mapping[str, int]) -> Condition:
     )
 
 
-def _progressing(
+def _progress(
     deployment: Object,
     new: Object | None,
     counts: Mapping[str, int],
-    conditions: list[Condition],
+    last: Condition | None,
     now: float,
     begun: bool,
-) -> list[Condition]:
-    """The conditions, Progressing as it is now."""
-    last = condition({"status": {"conditions": conditions}}, "Progressing")
+) -> Condition | None:
+    """What Progressing is to say now; None for what it says already."""
     subject = f'ReplicaSet "{meta(new)[1]}"' if new else f'Deployment "{meta(deployment)[1]}"'
-    if new is not None and (begun or last is None):
-        reason, verb = (
-            ("NewReplicaSetCreated", "Created") if begun else ("FoundNewReplicaSet", "Found")
-        )
-        message = f'{verb} new replica set "{meta(new)[1]}"'
-        return _set(conditions, _condition("Progressing", True, reason, message), now)
-    paused = bool(deployment["spec"].get("paused"))
-    was_paused = last is not None and last["reason"] == "DeploymentPaused"
-    late = last is not None and last["reason"] == _TIMED_OUT
-    if paused != was_paused and not (late and paused):
-        done = "paused" if paused else "resumed"
-        reason, message = f"Deployment{done.title()}", f"Deployment is {done}"
-        return _set(conditions, _condition("Progressing", None, reason, message), now)
-    if paused:
-        return conditions
-    if (
-        last is not None
-        and last["reason"] == _COMPLETE
-        and counts["replicas"] == counts["updatedReplicas"]
-    ):
-        return conditions
+    reason = last["reason"] if last is not None else ""
+    if new is not None and begun:
+        return _progressing(True, _BEGUN, f'Created new replica set "{meta(new)[1]}"')
+    if new is not None and not reason:
+        return _progressing(True, _FOUND, f'Found new replica set "{meta(new)[1]}"')
+    if deployment["spec"].get("paused"):
+        late = reason == _TIMED_OUT
+        return None if late else _progressing(None, _PAUSED, "Deployment is paused")
+    if reason == _PAUSED:
+        return _progressing(None, _RESUMED, "Deployment is resumed")
+    if reason == _COMPLETE and counts["replicas"] == counts["updatedReplicas"]:
+        return None
     if _all_there(deployment, counts):
-        message = f"{subject} has successfully progressed."
-        return _set(conditions, _condition("Progressing", True, _COMPLETE, message), now)
+        return _progressing(True, _COMPLETE, f"{subject} has successfully progressed.")
     if _advanced(deployment.get("status") or {}, counts):
-        message = f"{subject} is progressing."
-        fresh = _condition("Progressing", True, "ReplicaSetUpdated", message)
-        return _set(conditions, fresh, now, renew=True)
-    if _overdue(deployment, last, now):
-        message = f"{subject} has timed out progressing."
-        return _set(conditions, _condition("Progressing", False, _TIMED_OUT, message), now)
-    return conditions
+        return _progressing(True, _UPDATED, f"{subject} is progressing.")
+    if last is not None and _overdue(deployment, last, now):
+        return _progressing(False, _TIMED_OUT, f"{subject} has timed out progressing.")
+    return None
 
 
 def _advanced(before: Mapping[str, Any], counts: Mapping[str, int]) -> bool:
@@ -151,23 +139,19 @@ def _advanced(before: Mapping[str, Any], counts: Mapping[str, int]) -> bool:
     )
 
 
-def _overdue(deployment: Object, last: Condition | None, now: float) -> bool:
-    if last is None or last["reason"] == _COMPLETE:
-        return False
-    if last["reason"] == _TIMED_OUT:
-        return True
-    deadline = deployment["spec"]["progressDeadlineSeconds"]
-    return bool(now > since_1970(last["lastUpdateTime"]) + deadline)
+def _overdue(deployment: Object, last: Condition, now: float) -> bool:
+    return last["reason"] not in _SETTLED and now > _deadline(deployment, last)
 
 
-def _until_timeout(
-    deployment: Object, conditions: list[Condition], deadline: int, now: float
-) -> float | None:
-    last = condition({"status": {"conditions": conditions}}, "Progressing")
-    settled = last is None or last["reason"] in (_COMPLETE, _TIMED_OUT)
-    if last is None or settled or deployment["spec"].get("paused"):
+def _until_timeout(deployment: Object, last: Condition | None, now: float) -> float | None:
+    if last is None or last["reason"] in _SETTLED or deployment["spec"].get("paused"):
         return None
-    return max(1.0, since_1970(last["lastUpdateTime"]) + deadline - now + 1)
+    return max(1.0, _deadline(deployment, last) - now + 1)
+
+
+def _deadline(deployment: Object, last: Condition) -> float:
+    limit: int = deployment["spec"]["progressDeadlineSeconds"]
+    return since_1970(last["lastUpdateTime"]) + limit
 
 
 def _failure(sets: Sequence[Object]) -> Condition | None:
@@ -179,20 +163,27 @@ def _failure(sets: Sequence[Object]) -> Condition | None:
     return None
 
 
+def _progressing(value: bool | None, reason: str, message: str) -> Condition:
+    return _condition("Progressing", value, reason, message)
+
+
 def _condition(kind: str, value: bool | None, reason: str, message: str) -> Condition:
     status = "Unknown" if value is None else str(value)
     return {"type": kind, "status": status, "reason": reason, "message": message}
 
 
-def _set(
-    conditions: list[Condition], new: Condition, now: float, *, renew: bool = False
-) -> list[Condition]:
-    """The conditions with a new one. The same status for the same reason changes nothing, unless
-    it is renewed; the same status keeps its lastTransitionTime."""
-    last = condition({"status": {"conditions": conditions}}, new["type"])
-    when = stamp(now)
-    same = last is not None and last["status"] == new["status"]
-    if last is not None and same and last["reason"] == new["reason"] and not renew:
+def _without(conditions: Sequence[Condition], kind: str) -> list[Condition]:
+    return [one for one in conditions if one["type"] != kind]
+
+
+def _set(conditions: list[Condition], new: Condition, now: float) -> list[Condition]:
+    """The conditions with a new one. The same status for the same reason changes nothing, but that
+    an update goes on renews its time; the same status keeps its lastTransitionTime."""
+    last, when = of_type(conditions, new["type"]), stamp(now)
+    if last is None or last["status"] != new["status"]:
+        since = when
+    elif last["reason"] == new["reason"] != _UPDATED:
         return conditions
-    since = last["lastTransitionTime"] if last is not None and same else when
+    else:
+        since = last["lastTransitionTime"]
     return placed(conditions, {**new, "lastUpdateTime": when, "lastTransitionTime": since})

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from ..client import Object, meta
 from ..client.informer import Key
 from ..errors import ApiError
-from .conditions import condition, with_condition
+from .conditions import condition, conditions_of, with_condition
 from .loop import Context, Controller
 from .owners import Owned, by_controller, controller_of, deleting
 from .pods import available, is_active, is_ready, made_for, node_of, phase
@@ -92,8 +92,7 @@ def status_of(
         "availableReplicas": ready,
         "observedGeneration": owner["metadata"].get("generation", 0),
     }
-    conditions = (owner.get("status") or {}).get("conditions") or []
-    conditions = [one for one in conditions if one["type"] != "ReplicaFailure"]
+    conditions = [one for one in conditions_of(owner) if one["type"] != "ReplicaFailure"]
     if failure:
         broken = {"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate"}
         conditions = with_condition(owner, {**broken, "message": failure}, stamp(now))

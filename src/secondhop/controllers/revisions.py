@@ -52,10 +52,10 @@ def _born(one: Object) -> tuple[str, str]:
 
 
 def aim_of(deployment: Object) -> Aim:
-    """What it wants; Recreate allows no surge, and all pods to be away."""
+    """What it wants; only a RollingUpdate has limits on the way."""
     spec = deployment["spec"]
     if recreates(deployment):
-        return Aim(spec["replicas"], 0, spec["replicas"])
+        return Aim(spec["replicas"])
     limits = (spec.get("strategy") or {}).get("rollingUpdate") or {}
     return aim(spec["replicas"], limits.get("maxSurge"), limits.get("maxUnavailable"))
 

@@ -82,7 +82,7 @@ def _shrunk(aim: Aim, new: Size, old: Sequence[Size], everyone: int) -> Sizes:
         if broken > 0:
             sizes[one.name] = one.wanted - broken
             spare -= broken
-    surplus = new.available + sum(one.available for one in old) - aim.fewest
+    surplus = min(spare, new.available + sum(one.available for one in old) - aim.fewest)
     for one in old:
         left = sizes.get(one.name, one.wanted)
         healthy = min(max(0, surplus), left)
@@ -118,7 +118,10 @@ def scaled(aim: Aim, new: Size | None, old: Sequence[Size]) -> Sizes:
         share = min(share, left) if to_add > 0 else max(share, left)
         sizes[one.name] = one.wanted + share
         left -= share
-    sizes[active[0].name] = max(0, sizes[active[0].name] + left)
+    for one in active:  # what rounding has left over
+        rest = max(left, -sizes[one.name])
+        sizes[one.name] += rest
+        left -= rest
     return {one.name: sizes[one.name] for one in active if sizes[one.name] != one.wanted}
 
 

@@ -39,8 +39,7 @@ CONTROLLERS: tuple[type[Controller], ...] = (
 async def run(
     api: Api, settings: Settings, only: Sequence[Callable[[Context], Controller]] = CONTROLLERS
 ) -> None:
-    """Run controllers until cancelled. What they raise besides ApiError is a mistake of theirs, and
-    ends them all."""
+    """Run controllers until cancelled."""
     context = Context(api, settings)
     controllers = [make(context) for make in only]
     async with asyncio.TaskGroup() as group:

@@ -13,7 +13,7 @@ from .conditions import condition, with_condition
 from .eligibility import taints_of, terms
 from .fitting import Scene, fit, is_wary
 from .loop import Context, Controller
-from .owners import by_controller, controller_of, deleting
+from .owners import by_controller, controller_of, deleting, topmost
 from .pods import FINISHED, by_node, is_active, node_of, phase
 from .times import stamp
 
@@ -88,24 +88,15 @@ class Scheduler(Controller):
         return None
 
     def _best(self, pod: Object, fitting: Sequence[Object]) -> str:
-        owner = controller_of(pod)
+        owner, above = controller_of(pod), topmost(pod, self._sets)
         own = self._by_controller(owner["uid"]) if owner else ()
+        workload = above["name"] if above else meta(pod)[1]
         return best(
             fitting,
-            self.context.settings.placement.get(self._workload(pod), ()),
+            self.context.settings.placement.get(workload, ()),
             Counter(node_of(one) for one in own if is_active(one)),
             {meta(node)[1]: len(self._by_node(meta(node)[1])) for node in fitting},
         )
-
-    def _workload(self, pod: Object) -> str:
-        """The name under which a Lab places it: its Deployment's, its owner's, or its own."""
-        namespace, name = meta(pod)
-        owner = controller_of(pod)
-        if owner is None:
-            return name
-        if owner["kind"] == "ReplicaSet" and (above := self._sets.get((namespace, owner["name"]))):
-            owner = controller_of(above) or owner
-        return str(owner["name"])
 
     async def _bind(self, pod: Object, node: str) -> None:
         namespace, name = meta(pod)

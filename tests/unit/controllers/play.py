@@ -4,8 +4,10 @@ loop whose time leaps to the next thing that happens."""
 from __future__ import annotations
 
 import asyncio
+import logging
 import selectors
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from ipaddress import ip_network
 from typing import Any, TypeVar
 
@@ -179,7 +181,7 @@ def play(
             kubelets.append(Kubelets(context))
             return kubelets[0]
 
-        chosen = Settings(**({"node_grace_seconds": NEVER, "now": now} | settings))
+        chosen = replace(Settings(node_grace_seconds=NEVER, now=now), **settings)
         tasks = [
             asyncio.ensure_future(run(wrapped(api), chosen, only)),
             asyncio.ensure_future(run(api, chosen, [pretend])),
@@ -194,7 +196,24 @@ def play(
                 if not task.cancelled():
                     task.result()
 
-    return virtually(main())
+    mistakes = Mistakes()
+    logging.getLogger("secondhop").addHandler(mistakes)
+    try:
+        return virtually(main())
+    finally:
+        logging.getLogger("secondhop").removeHandler(mistakes)
+        assert not mistakes.told, mistakes.told[0]
+
+
+class Mistakes(logging.Handler):
+    """What controllers log is a mistake of theirs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.told: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.told.append(self.format(record))
 
 
 def node(name: str, *, zone: str = "", ready: str = "True", **fields: Any) -> Object:

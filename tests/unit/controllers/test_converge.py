@@ -64,7 +64,7 @@ async def relabel(cluster: Cluster, name: str, number: int) -> None:
 async def delete(cluster: Cluster, name: str, number: int) -> None:
     kind = ("Deployment", "ReplicaSet", "Service", "EndpointSlice", "DaemonSet")[number % 5]
     if found := await cluster.all(kind, labels="" if number % 5 != 3 else SERVICE_NAME):
-        how = Deletion(propagation=("Background", "Foreground")[number % 2])  # type: ignore[arg-type]
+        how = Deletion(propagation=("Background", "Foreground")[number % 2])
         await cluster.api.delete(kind, meta(found[number % len(found)])[1], "default", how)
 
 
@@ -111,7 +111,8 @@ async def take(cluster: Cluster, step: Step) -> None:
     try:
         await STEPS[name](cluster, NAMES[which], number)
     except ApiError as error:
-        assert error.reason in ("NotFound", "AlreadyExists", "Conflict"), error
+        if error.reason not in ("NotFound", "AlreadyExists", "Conflict"):
+            raise
 
 
 async def at_rest(cluster: Cluster) -> None:
@@ -173,7 +174,7 @@ def test_any_sequence_of_writes_comes_to_rest(sequence: list[Step]) -> None:
 
 
 @pytest.mark.soak
-@settings(max_examples=5000, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=1000, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(steps, max_size=60))
 def test_any_long_sequence_of_writes_comes_to_rest(sequence: list[Step]) -> None:
     run_all(sequence)

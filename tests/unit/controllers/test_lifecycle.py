@@ -1,4 +1,4 @@
-"""Ends and failures, over the API: nodes that fall silent, namespaces and owners that are deleted."""
+"""Ends and failures, over the API: nodes that fall silent, what is deleted and what follows."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 
+from secondhop.apiserver.kinds import KINDS
 from secondhop.client import Object
 from secondhop.client.api import Deletion
 from secondhop.controllers.conditions import condition
+from secondhop.controllers.kinds import NAMESPACED, OWNERS
 from secondhop.controllers.owners import deleting
 from secondhop.controllers.pods import is_ready, node_of
 from secondhop.controllers.times import stamp
@@ -19,6 +21,10 @@ from secondhop.errors import ApiError
 from .play import Cluster, daemon_set, deployment, node, now, play, service
 
 UNREACHABLE = "node.kubernetes.io/unreachable"
+
+
+def pick(value: Object, *names: str) -> Object:
+    return {name: value[name] for name in names}
 
 
 async def beat(cluster: Cluster, *names: str, every: float = 10) -> None:
@@ -234,9 +240,9 @@ def test_what_two_own_stays_until_both_are_gone() -> None:
     async def scenario(cluster: Cluster) -> None:
         def note(name: str, *owners: Object) -> Object:
             references = [
-                {"apiVersion": "v1", "kind": "ConfigMap", "name": o["metadata"]["name"], "uid": o["metadata"]["uid"]}
-                for o in owners
-            ]  # fmt: skip
+                {"apiVersion": "v1", "kind": "ConfigMap", **pick(one["metadata"], "name", "uid")}
+                for one in owners
+            ]
             metadata = {"name": name, "ownerReferences": references}
             return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata}
 
@@ -296,6 +302,43 @@ def test_a_balancer_address_comes_and_goes() -> None:
         assert await address("two") == [{"ip": "172.31.0.1", "ipMode": "VIP"}]
 
     play(scenario, pool=(ip_network("172.31.0.1/32"),))
+
+
+def test_the_end_of_a_namespace_reaches_every_kind() -> None:
+    assert set(NAMESPACED) == {kind.kind for kind in KINDS.values() if kind.namespaced}
+    assert set(OWNERS) == set(KINDS)
+
+
+def test_a_node_that_says_that_it_is_not_ready() -> None:
+    async def scenario(cluster: Cluster) -> None:
+        await cluster.apply(deployment(replicas=2), service())
+        (condition_,) = (await cluster.get("Node", "b"))["status"]["conditions"]
+        changed = {"status": {"conditions": [{**condition_, "status": "False"}]}}
+        await cluster.api.patch("Node", "b", "", changed, subresource="status")
+        await cluster.settle()
+        assert [t["key"] for t in (await cluster.get("Node", "b"))["spec"]["taints"]] == [
+            "node.kubernetes.io/not-ready",
+            "node.kubernetes.io/not-ready",
+        ]
+        assert ready_addresses(await cluster.all("EndpointSlice")) == {"a": True, "b": False}
+        (lost,) = [pod for pod in await cluster.all("Pod") if node_of(pod) == "b"]
+        await cluster.kubelets.tell(lost, True)  # its kubelet knows better, and keeps the last word
+        await cluster.settle()
+        assert ready_addresses(await cluster.all("EndpointSlice")) == {"a": True, "b": True}
+
+    play(scenario)
+
+
+def test_a_node_without_conditions_is_given_time() -> None:
+    async def scenario(cluster: Cluster) -> None:
+        fresh = node("c")
+        del fresh["status"]["conditions"]
+        await cluster.apply(fresh)
+        assert not (await cluster.get("Node", "c"))["spec"].get("taints")
+        await asyncio.sleep(60)
+        assert (condition(await cluster.get("Node", "c"), "Ready") or {})["status"] == "Unknown"
+
+    play(scenario, node_grace_seconds=50)
 
 
 def test_stopping_is_clean() -> None:

@@ -12,6 +12,7 @@ from secondhop.client import Event, Listing, Object
 from secondhop.client.informer import Key
 from secondhop.controllers import Settings
 from secondhop.controllers.cache import Cache
+from secondhop.controllers.garbage import by_owner
 from secondhop.controllers.loop import Context, Controller, Queue
 from secondhop.controllers.owners import by_controller, by_namespace
 from secondhop.errors import ApiError
@@ -85,18 +86,29 @@ def test_what_fails_is_tried_again_later_and_later_but_not_never() -> None:
     virtually(main())
 
 
-def test_a_mistake_of_a_controller_is_not_hidden() -> None:
+def test_a_mistake_about_one_object_is_told_and_the_others_do_not_suffer(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     class Wrong(Failing):
         async def reconcile(self, key: Any) -> float | None:
-            raise KeyError(key)
+            if key == "odd":
+                raise KeyError("operator")
+            seen.append(key)
+            return None
+
+    seen: list[str] = []
 
     async def main() -> None:
         controller = Wrong(0)
-        controller.queue.add("a")
-        with pytest.raises(KeyError):
-            await controller.work()
+        controller.queue.add("odd")
+        controller.queue.add("good")
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(controller.work(), 0.001)
+        assert seen == ["good"]
 
     virtually(main())
+    assert "failing cannot deal with odd" in caplog.text
+    assert "KeyError: 'operator'" in caplog.text
 
 
 def thing(name: str, revision: int, uid: str = "", **metadata: Any) -> Object:
@@ -186,6 +198,7 @@ def test_indexes_follow_every_change() -> None:
         cache = Cache(api, "ConfigMap")
         heard: list[Key] = []
         owned, inside = cache.index(by_controller), cache.index(by_namespace)
+        owners = cache.index(by_owner)
         cache.listen(lambda key, *_: heard.append(key))
         task = asyncio.ensure_future(cache.run())
         await cache.filled()
@@ -202,6 +215,11 @@ def test_indexes_follow_every_change() -> None:
         assert names(owned(("", "default"))) == []
         assert names(inside("default")) == ["a"]
         assert [key[1] for key in heard] == ["a", "b", "a", "b"]
+        twice = thing("a", 4, ownerReferences=[owner, owner])
+        api.events.put_nowait(Event("MODIFIED", twice))
+        api.events.put_nowait(Event("DELETED", twice))
+        await asyncio.sleep(1)
+        assert not owners("x")
         task.cancel()
 
     virtually(main())

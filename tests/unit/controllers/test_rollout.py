@@ -81,6 +81,7 @@ def test_a_step_of_a_rolling_update(limits: Aim, new: Size, old: list[Size], siz
         (Aim(3), Size(NEW, 3, 3), [Size(OLD, 2, 2)], {OLD: 0}),
         (Aim(20), Size(NEW, 5, 5, 10), [Size(OLD, 5, 5, 10)], {NEW: 10, OLD: 10}),
         (Aim(15), Size(NEW, 2, 0, 10), [Size(OLD, 8, 8, 10)], {NEW: 3, OLD: 12}),
+        (Aim(1, 1), Size(NEW, 1, 0, 3), [Size(OLD, 1, 1, 3), Size(OLDER, 1, 1, 3)], {NEW: 0}),
         (Aim(0), Size(NEW, 2, 0, 10), [Size(OLD, 8, 8, 10)], {NEW: 0, OLD: 0}),
     ],
 )

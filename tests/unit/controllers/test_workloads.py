@@ -230,8 +230,12 @@ def test_a_daemon_set_follows_the_nodes() -> None:
 
 @pytest.mark.parametrize(
     ("limits", "most", "fewest"),
-    [({"maxUnavailable": 1}, 3, 2), ({"maxUnavailable": "100%"}, 3, 0), ({"maxSurge": 1, "maxUnavailable": 0}, 4, 3)],
-)  # fmt: skip
+    [
+        ({"maxUnavailable": 1}, 3, 2),
+        ({"maxUnavailable": "100%"}, 3, 0),
+        ({"maxSurge": 1, "maxUnavailable": 0}, 4, 3),
+    ],
+)
 def test_a_daemon_set_rolls(limits: dict[str, Any], most: int, fewest: int) -> None:
     async def scenario(cluster: Cluster) -> None:
         strategy = {"type": "RollingUpdate", "rollingUpdate": limits}
@@ -259,6 +263,16 @@ def test_on_delete_a_daemon_set_waits_for_the_hand() -> None:
         assert await images(cluster) == ["traefik/whoami"] * 2
         await cluster.delete("Pod", (await cluster.names("Pod"))[0])
         assert await images(cluster) == ["traefik/whoami", "two"]
+
+    play(scenario)
+
+
+def test_a_daemon_waits_for_the_end_of_the_one_before() -> None:
+    async def scenario(cluster: Cluster) -> None:
+        await cluster.apply(daemon_set())
+        cluster.kubelets.dead = {"a", "b"}
+        await cluster.delete("Pod", (await cluster.names("Pod"))[0])
+        assert len(await cluster.all("Pod")) == 2
 
     play(scenario)
 
