@@ -194,7 +194,7 @@ class Server(Reader):
         _expect_same(kind, new, old, by_revision=not kind.unconditional)
         if subresource == "scale":
             new = scale.applied(new, old)
-        elif not subresource:
+        else:
             new = default(kind, new)
         new = confined(kind, carried(new, old), old, subresource)
         with self._held(kind, new, old, options, subresource) as new:
