@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import calendar
-import time
-
 from ..client.api import Deletion, Object
 from .kinds import Kind
 from .metadata import timestamp
@@ -93,4 +90,7 @@ def _finalizers(present: list[str], how: Deletion) -> list[str]:
 
 
 def _seconds(stamp: str) -> int:
+    import calendar
+    import time
+
     return calendar.timegm(time.strptime(stamp, "%Y-%m-%dT%H:%M:%SZ"))

@@ -11,7 +11,7 @@ def _definition(group: str, version: str, kind: str) -> str:
     return f"io.k8s.api.{group.split('.')[0] or 'core'}.{version}.{kind}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Subresource:
     """A part of an object with a path of its own.
 
@@ -50,7 +50,7 @@ EXEC = Subresource("exec", ("create", "get"), "PodExecOptions", stream=True)
 SUBRESOURCES = (STATUS, SCALE, EVICTION, BINDING, FINALIZE, LOG, EXEC)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Kind:
     """A kind of object, and how the API treats it.
 

@@ -8,11 +8,12 @@ refuses the whole, in the words of Go's decoder.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from functools import cache
-from importlib.resources import files
 from typing import Any, NamedTuple
 
+_DEFINITIONS = os.path.join(os.path.dirname(__file__), "definitions.json")
 _REFERENCE = "#/components/schemas/"
 
 
@@ -31,7 +32,8 @@ class Mistyped(Exception):
 @cache
 def definitions() -> Mapping[str, Any]:
     """The schemas by name, as components of an OpenAPI v3 document."""
-    found: Mapping[str, Any] = json.loads((files(__package__) / "definitions.json").read_text())
+    with open(_DEFINITIONS, "rb") as file:
+        found: Mapping[str, Any] = json.load(file)
     return found
 
 

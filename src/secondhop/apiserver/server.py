@@ -33,10 +33,11 @@ _ATTEMPTS = 8  # to find a free name
 @dataclass(frozen=True, slots=True)
 class Options:
     """How to write. dry_run: do everything but store. validation: what becomes of fields that the
-    kind does not know."""
+    kind does not know, and of those that the request's text says twice (doubled: their paths)."""
 
     dry_run: bool = False
     validation: Validation = "Warn"
+    doubled: Sequence[str] = ()
 
 
 PLAIN = Options()
@@ -276,7 +277,8 @@ def _decoded(
         given, unknown = decode(what.definition, value)
     except Mistyped as error:
         why = str(error)
-    told = [f'unknown field "{path}"' for path in unknown]
+    told = [f'duplicate field "{path}"' for path in options.doubled]
+    told += [f'unknown field "{path}"' for path in unknown]
     if told and options.validation == "Strict":
         why = f"strict decoding error: {', '.join(told)}"
     if why and patch is not None:
