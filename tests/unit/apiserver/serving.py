@@ -28,6 +28,10 @@ class Program:
         self._process = process
         self.sizes: list[tuple[int, int]] = []
 
+    @property
+    def running(self) -> bool:
+        return self._process.returncode is None
+
     async def output(self) -> AsyncIterator[tuple[int, bytes]]:
         queue: asyncio.Queue[tuple[int, bytes]] = asyncio.Queue()
 
