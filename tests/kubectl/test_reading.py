@@ -9,7 +9,6 @@ import pytest
 
 from secondhop.apiserver.kinds import KINDS
 
-from ..unit.apiserver.helpers import config_map
 from .conftest import Kube
 
 COLUMNS = {
@@ -69,7 +68,7 @@ def test_get_some(kube: Kube) -> None:
     selected = kube("get", "pods", "--field-selector", "spec.nodeName=gz1", "-o", "name")
     assert selected == "pod/web\n"
     for number in range(25):
-        kube.server.create(KINDS["ConfigMap"], config_map(f"m{number:02}"), "default")
+        kube.server.create(KINDS["ConfigMap"], {"metadata": {"name": f"m{number:02}"}}, "default")
     names = kube("get", "cm", "--chunk-size=10", "-o", "name").split()
     assert names == [f"configmap/m{number:02}" for number in range(25)]
 
