@@ -36,9 +36,13 @@ MAY_IMPORT = {
 EVERYONE = {"errors", "model"}
 THIRD_PARTY = {
     "click": {"cli"},
-    "yaml": {"manifests"},
+    "yaml": {"client", "manifests"},
     "rich": {"cli", "report"},
     "jsonpatch": {"apiserver"},
+    "cryptography": {"apiserver"},
+    "httpx": {"client"},
+    "starlette": {"apiserver"},
+    "uvicorn": {"apiserver"},
 }
 """Packages from outside the standard library, and the rooms that know them."""
 
@@ -165,6 +169,19 @@ def test_prediction_loads_no_network_and_no_process_module(module: str) -> None:
     rooms = {room(name) for name in loaded if name.startswith("secondhop")}
     assert not HEAVY & loaded
     assert rooms <= {"", "errors", "model", module.split(".")[1]}
+
+
+def test_the_api_in_the_process_loads_no_http() -> None:
+    """So `run` pays for none of it."""
+    code = (
+        "import sys, secondhop.apiserver.local, secondhop.client.informer; "
+        "import secondhop.apiserver.server; print(*sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", code], capture_output=True, text=True, timeout=30, check=True
+    )
+    heavy = {"ssl", "http", "yaml", *(name for name in THIRD_PARTY if name != "click")}
+    assert not heavy & set(done.stdout.split())
 
 
 @pytest.mark.parametrize(

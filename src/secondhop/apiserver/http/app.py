@@ -109,7 +109,7 @@ _NO_SPDY = (
     "exec is served over WebSockets only, not over SPDY: use kubectl 1.31 or later (1.29 and 1.30 "
     "with KUBECTL_REMOTE_COMMAND_WEBSOCKETS=true)"
 )
-_NO_V2 = "OpenAPI v2 is not served here, v3 is (/openapi/v3): use kubectl 1.27 or later"
+_NO_V2 = "OpenAPI v2 is not served here, v3 is (/openapi/v3): use kubectl 1.29 or later"
 
 
 def _document(path: str, request: Request) -> Response | None:
@@ -128,8 +128,8 @@ def _document(path: str, request: Request) -> Response | None:
             return _found(discovery.group(group), accept)
         case ["apis", group, version]:
             return _found(discovery.resources(group, version), accept)
-        case ["openapi", "v2"]:
-            raise ApiError(404, "NotFound", _NO_V2)
+        case ["openapi", "v2"] | ["swagger-2.0.0.pb-v1"]:  # the second is where kubectl looks next
+            return PlainTextResponse(_NO_V2, 406)  # in this form it shows the text
         case ["openapi", "v3"]:
             return _found(openapi.index(), accept)
         case ["openapi", "v3", *place]:

@@ -23,13 +23,16 @@ from .watch import watch
 Handler: TypeAlias = Callable[[Server, Place, Request], Awaitable[Response]]
 
 _DELETE_OPTIONS = "io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions"
-_ON_ONE = {"GET": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
+_CHANGES = {"GET": "get", "PUT": "update", "PATCH": "patch"}
 _ON_MANY = {"GET": "list", "POST": "create", "DELETE": "deletecollection"}
+_ON_ONE = {**_CHANGES, "DELETE": "delete"}
+_ON_PART = {**_CHANGES, "POST": "create"}
 
 
 async def resource(server: Server, place: Place, request: Request) -> Response:
     """What a resource answers. Raises ApiError."""
-    verb = (_ON_ONE if place.name else _ON_MANY).get(request.method, "")
+    verbs = _ON_PART if place.subresource else _ON_ONE if place.name else _ON_MANY
+    verb = verbs.get(request.method, "")
     if verb not in place.verbs:
         raise not_allowed()
     return await _HANDLERS[verb](server, place, request)

@@ -8,17 +8,29 @@ import threading
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from ipaddress import ip_network
 from pathlib import Path
 
 from secondhop.apiserver.agent import LogOptions
+from secondhop.apiserver.bootstrap import bootstrap
 from secondhop.apiserver.http.app import App
 from secondhop.apiserver.http.credentials import Credentials, make_credentials, server_context
 from secondhop.apiserver.http.kubeconfig import kubeconfig
 from secondhop.apiserver.http.serve import serving
 from secondhop.apiserver.kinds import KINDS
 from secondhop.apiserver.server import Server
+from secondhop.apiserver.store import HISTORY, Store
 from secondhop.client.kubeconfig import Access
 from secondhop.errors import ApiError
+
+CIDR = ip_network("10.43.0.0/16")
+
+
+def a_cluster(history: int = HISTORY) -> Server:
+    """A server with what every cluster begins with."""
+    server = Server(Store(history), [CIDR])
+    bootstrap(server, CIDR)
+    return server
 
 
 class Program:
@@ -27,6 +39,10 @@ class Program:
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
         self.sizes: list[tuple[int, int]] = []
+
+    @property
+    def running(self) -> bool:
+        return self._process.returncode is None
 
     async def output(self) -> AsyncIterator[tuple[int, bytes]]:
         queue: asyncio.Queue[tuple[int, bytes]] = asyncio.Queue()
