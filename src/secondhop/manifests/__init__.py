@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from .cluster import World, build, with_policy, with_readiness
+from .cluster import Examined, World, build, examine, with_policy, with_readiness
 from .lab import Lab
 from .read import Document, read_files, read_text
 from .reference import reference_documents, reference_lab
@@ -10,10 +10,12 @@ from .update import Setting, read_setting, updated
 
 __all__ = [
     "Document",
+    "Examined",
     "Lab",
     "Setting",
     "World",
     "build",
+    "examine",
     "mend",
     "read_files",
     "read_setting",
