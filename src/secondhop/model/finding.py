@@ -22,6 +22,16 @@ class Where(NamedTuple):
         return f"{self.file}:{self.line}" if self.line else self.file
 
 
+class Kind(NamedTuple):
+    """A kind of finding. id: stable, also the name of its page. severity: the usual one. why: what
+    it leads to, in one line."""
+
+    id: str
+    title: str
+    severity: Severity
+    why: str
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """One thing to know about an object.

@@ -129,7 +129,7 @@ class Sender:
             return 0.0 if node.deleting and draining else 1.0
         if not has_health_check(self.service):
             return 1.0 if told.fate is Fate.DELIVERED else 0.0
-        check = self._health(target, node)
+        check = self.health(target, node)
         if check is None or check.status != 200:
             return 0.0
         by_weight = self.balancer.weighted and self.cluster.kube_version.has(
@@ -137,7 +137,8 @@ class Sender:
         )
         return float(check.local_endpoints) if by_weight else 1.0
 
-    def _health(self, target: Target, node: Node) -> HealthAnswer | None:
+    def health(self, target: Target, node: Node) -> HealthAnswer | None:
+        """What the node's healthCheckNodePort answers; None if it does not listen."""
         address = node.address(target.family)
         if address is None:
             return None

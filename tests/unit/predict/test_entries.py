@@ -88,7 +88,7 @@ def test_a_thousand_nodes_are_a_handful_of_walks() -> None:
     )
     pods = [endpoint(GZ1), endpoint(XJP1), endpoint(GZ1, 3)]
     there = cluster(*pods, nodes=NODES + many, external_traffic_policy="Local")
-    found = [entry for entry in Entries(Paths(there)).of(there.services[0])]
+    found = list(Entries(Paths(there)).of(there.services[0]))
     assert [(len(e.nodes), str(e.outcome.fate)) for e in found if e.target.family == 4] == [
         (1, "delivered"),
         (1, "delivered"),
