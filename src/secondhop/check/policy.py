@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 
 from ..model.fate import Fate
 from ..model.finding import Finding
@@ -15,27 +16,31 @@ _ITP = ("spec", "internalTrafficPolicy")
 
 def local_drops(case: Case) -> Iterator[Finding]:
     """Under Local a node without a usable pod drops what outside clients send (semantics §2.3)."""
-    dark = [entry for entry in case.used if is_dark(entry)]
-    homes = {e.node for entry in dark for e in entry.target.endpoints}
-    if not dark or not homes & {node.name for node in case.around.cluster.nodes}:
-        return  # no-local-endpoint tells more
-    nodes = {node.name: node for entry in _same(dark) for node in entry.nodes}
+    dark = [entry for entry in case.used if _is_dark(entry)]
+    node = case.around.paths.routes.node
+    if not any(node(e.node or "") for entry in dark for e in entry.target.endpoints):
+        return  # nobody is dropped, or no-local-endpoint tells more
+    dark = _like_first(dark)
+    count = sum(len(entry.nodes) for entry in dark)
+    names = named(chain.from_iterable(entry.nodes for entry in dark), count)
     lost = max((landing.lost for landing in case.landings), default=0.0)
-    behind = f" Behind {case.around.balancer} that is {lost:.0%} of connections." if lost else ""
+    behind = f" Behind {case.around.balancer} that is {lost:.1%} of connections." if lost else ""
     message = (
-        f"{named(nodes.values(), len(nodes))} drop{'s' if len(nodes) == 1 else ''} what outside"
-        f" clients send: no ready pod there, {_census(dark[0].target)}.{behind}"
+        f"{names} drop{'s' if count == 1 else ''} what outside clients send: no ready pod there,"
+        f" {_census(dark[0].target)}.{behind}"
     )
     yield case.find("local-drops", ETP, message, _remedy(case))
 
 
-def is_dark(entry: Entry) -> bool:
+def _is_dark(entry: Entry) -> bool:
     """Whether its nodes drop for want of a pod of their own."""
-    return entry.outcome.fate is Fate.DROPPED and not entry.target.usable(entry.node).local
+    target = entry.target
+    dropped = entry.outcome.fate is Fate.DROPPED and target.external_local
+    return dropped and not target.usable(entry.node).local
 
 
-def _same(entries: list[Entry]) -> list[Entry]:
-    """The entries of the first's address and port."""
+def _like_first(entries: list[Entry]) -> list[Entry]:
+    """The entries of the first's address and port: their nodes are each other's rest."""
     first = entries[0]
     return [e for e in entries if (e.target, e.address) == (first.target, first.address)]
 
@@ -115,22 +120,20 @@ def client_ip_lost(case: Case) -> Iterator[Finding]:
     lost = [entry for entry in case.used if entry.outcome.client_ip == "replaced"]
     if not lost:
         return
-    kept = {n.name: n for e in case.used if e.outcome.client_ip == "kept" for n in e.nodes}
-    seen = lost[0].outcome.backends
-    sees = next(
-        b.source_ip
-        for b in seen
-        if b.source_ip != case.around.entries.clients[lost[0].target.family].ip
-    )
-    message = "Cluster replaces the client's address by the entry node's, towards the pod"
+    if case.service.external_traffic_policy == "Local":
+        remedy = "Let the pod network leave the source of what a node forwards to its pods alone."
+        yield case.find("client-ip-lost", ETP, f"{lost[0].outcome.reason}.", remedy)
+        return
+    message = "Cluster replaces the client's address by one of the entry node's."
     if case.placed:
-        message += f" ({sees} through {lost[0].node.name})"
+        kept = [e.node for e in _like_first(lost[:1] + list(case.used)) if e not in lost]
+        message = f"{lost[0].outcome.reason}."
         if kept:
-            message += f"; {named(kept.values(), len(kept))} keeps it, by a hostNetwork pod"
+            message += f" {named(kept, len(kept))} keeps it, for a hostNetwork pod of its own."
     yield case.find(
         "client-ip-lost",
         ETP,
-        f"{message}.",
+        message,
         "Set externalTrafficPolicy: Local, if pods need the client's address.",
         certainty="certain" if case.placed or not _on_hosts(case) else "possible",
     )

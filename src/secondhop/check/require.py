@@ -102,12 +102,10 @@ def _client_ip(case: Case, asked: Asked) -> Answer:
     if case.balancer.proxies:
         return "no", f"{case.around.balancer} opens connections of its own."
     lost = [entry for entry in case.used if entry.outcome.client_ip == "replaced"]
-    if lost and case.service.external_traffic_policy == "Cluster":
-        nodes = named(lost[0].nodes, len(lost[0].nodes))
-        through = f" through {nodes}" if case.placed else ""
-        return "no", f"Cluster replaces the client's address{through}; Local would keep it."
+    if lost and case.placed:
+        return "no", f"{lost[0].outcome.reason}."
     if not case.placed and not case.local:
-        return "possible", "a hostNetwork pod sees it only where it runs; Local would keep it."
+        return "no", "Cluster replaces the client's address; Local would keep it."
     return "certain", "no connection that is served has its source replaced."
 
 
@@ -122,7 +120,7 @@ def _no_blackhole(case: Case, asked: Asked) -> Answer:
     lost = [entry for entry in case.used if entry.outcome.fate is not Fate.DELIVERED]
     if lost:
         nodes = named(lost[0].nodes, len(lost[0].nodes))
-        return "no", f"{lost[0].outcome.fate} through {nodes}: {lost[0].outcome.reason}."
+        return "no", f"through {nodes}: {lost[0].outcome.reason}."
     return "certain", f"every connection that {case.around.balancer} hands out is served."
 
 

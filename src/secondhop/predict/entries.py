@@ -7,7 +7,7 @@ them: those that hold its endpoints, or that a hint names. All others, of a zone
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from ..model.cluster import Address, Family, Node, Service, ServicePort
@@ -40,7 +40,8 @@ class Entry:
     """One address of a service port, and the nodes through which the client fares alike there.
 
     address: None for a node port, which each node has at its own. outcome: through the first of
-    the nodes; through the others it differs at most in the addresses that nodes lend.
+    the nodes; through the others it differs at most in the addresses that nodes lend. The client
+    is one that loadBalancerSourceRanges let in, where they bar that of the cluster.
     """
 
     target: Target
@@ -109,8 +110,19 @@ class Entries:
             port.protocol,
             node.name if own else None,
         )
-        flow = Flow(self.clients[target.family], to, None if own else node.name)
+        client = self.clients[target.family]
+        if kind == "loadBalancerIP" and not target.admits(node, client.ip):
+            client = self._admitted(target, client)
+        flow = Flow(client, to, None if own else node.name)
         return Entry(target, kind, address, nodes, outcome(self.paths.walk(flow)))
+
+    def _admitted(self, target: Target, client: Source) -> Source:
+        """A client whom loadBalancerSourceRanges let in, if they do so for anybody outside."""
+        for cidr in target.ranges:
+            ip = cidr[min(1, cidr.num_addresses - 1)]
+            if not (self.paths.proxy.from_pod(ip) or self.paths.routes.host(ip)):
+                return replace(client, ip=ip)
+        return client
 
     def _alike(self, target: Target, address: Address | None) -> Iterator[Alike]:
         """The nodes in groups that treat the client alike, those of their own kind first."""
