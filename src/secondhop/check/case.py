@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TypeAlias
 
 from ..manifests import Declared, Examined, Resource
-from ..manifests.problems import Path, dotted
+from ..manifests.problems import Path, dotted, printable
 from ..model.cluster import Node, Pod, Service, ServicePort
 from ..model.finding import Certainty, Finding, Severity, Where
 from ..predict.balancers import BALANCERS, Balancer
@@ -131,7 +131,7 @@ def place(resource: Resource, path: Path = ()) -> Where:
     """Where a field was written, or what should hold it; of what a server gave, only the file."""
     document = resource.document
     line = 0 if resource.from_server else document.line(path)
-    return Where(document.source.name, line)
+    return Where(printable(document.source.name), line)
 
 
 def named(nodes: Iterable[Node], count: int, most: int = 3) -> str:

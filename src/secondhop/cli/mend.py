@@ -33,11 +33,11 @@ def write_mended(files: Sequence[str]) -> None:
 
 def _mended(files: Sequence[str]) -> list[tuple[str, str, str]]:
     """Name, text and mended text of every file."""
+    if not files:
+        raise UsageError("there is no file to mend", "Name it with -f.")
     from ..manifests import read_texts
     from ..manifests.mending import mended_text
 
-    if not files:
-        raise UsageError("there is no file to mend", "Name it with -f.")
     return [(name, text, mended_text(text, name)) for name, text in read_texts(files, sys.stdin)]
 
 
