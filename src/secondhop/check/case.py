@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import TypeAlias
 
 from ..manifests import Declared, Examined, Resource
+from ..manifests.pods import WORKLOADS
 from ..manifests.problems import Path, dotted, printable
 from ..model.cluster import Node, Pod, Service, ServicePort
 from ..model.finding import Certainty, Finding, Severity, Where
@@ -38,6 +39,11 @@ class Surroundings:
         for pod in self.cluster.pods:
             found.setdefault(pod.namespace, []).append(pod)
         return found
+
+    @cached_property
+    def employers(self) -> set[str]:
+        """The namespaces that have a workload, whether or not it makes pods."""
+        return {r.namespace for r in self.examined.resources if r.kind in WORKLOADS}
 
 
 class Case:

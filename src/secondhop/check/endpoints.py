@@ -70,16 +70,24 @@ def _unselected(case: Case) -> Finding:
     here = case.around.pods.get(case.service.namespace, ())
     known = {printable(f"{key}={value}") for pod in here for key, value in pod.labels.items()}
     told = f"; their labels: {', '.join(sorted(known))}" if 0 < len(known) <= 8 else ""
-    return case.find(
-        "selector-matches-nothing",
-        ("spec", "selector"),
-        f"none of {len(here)} pods in the input has {wanted}{told}."
-        if here
-        else f"the input has no pod in namespace {case.service.namespace} to look for {wanted}.",
-        "Make the selector and the pods' labels agree." if here else "Give the workload too.",
-        certainty="certain" if here else "possible",
-        severity=None if here else "note",
-    )
+    path, namespace = ("spec", "selector"), case.service.namespace
+    if here:
+        message = f"none of {len(here)} pods in the input has {wanted}{told}."
+        remedy = "Make the selector and the pods' labels agree."
+    elif namespace in case.around.employers:
+        message = f"no workload of the input makes a pod in namespace {namespace}."
+        remedy = "Raise `replicas`, or give it a node that it fits."
+    else:
+        message = f"the input has no pod in namespace {namespace} to look for {wanted}."
+        return case.find(
+            "selector-matches-nothing",
+            path,
+            message,
+            "Give the workload too.",
+            certainty="possible",
+            severity="note",
+        )
+    return case.find("selector-matches-nothing", path, message, remedy)
 
 
 def one_family(case: Case) -> Iterator[Finding]:

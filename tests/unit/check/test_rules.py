@@ -145,6 +145,7 @@ def test_policies_without_effect(
     [
         ([], "selector-matches-nothing", "possible", "note"),
         ([deployment("db")], "selector-matches-nothing", "certain", "error"),
+        ([deployment(replicas=0)], "selector-matches-nothing", "certain", "error"),
         ([pod("web-1", "n1", ready=False)], "no-ready-endpoint", "certain", "error"),
     ],
 )
@@ -253,7 +254,9 @@ HINT: dict[str, Any] = {"hints": {"forZones": [{"name": "a"}]}}
 )
 def test_hints_of_slices(entries: list[dict[str, Any]], told: bool) -> None:
     found = checked(service(), slices(*entries), ZONED)
-    assert ("hints-off" in ids(found)) == told
+    assert [f.remedy for f in found.findings if f.id == "hints-off"] == (
+        ["Give every endpoint of the EndpointSlices a hint, or none."] if told else []
+    )
 
 
 @pytest.mark.parametrize(

@@ -4,13 +4,15 @@ import io
 import json
 import os
 import sys
+from codecs import BOM_UTF8
 from pathlib import Path
-from types import ModuleType
+from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
 from support import deployment, lab, service
 
+from secondhop.manifests import read_text
 from secondhop.report.schema import schema
 
 from .conftest import NODES, RANGES, Secondhop, write
@@ -86,6 +88,16 @@ def test_the_json(secondhop: Secondhop, local: str) -> None:
     assert (told["id"], told["file"], told["line"]) == ("local-drops", local, 1)
 
 
+def test_a_service_may_be_named_though_it_is_not_valid(
+    secondhop: Secondhop, tmp_path: Path
+) -> None:
+    file = write(tmp_path / "x.json", service(type="ClusterIP", externalTrafficPolicy="Local"))
+    done = secondhop("check", "svc/web", "-f", file, "--require", "valid")
+    assert done.code == 1
+    assert "refused-by-api" in done.out
+    assert secondhop("check", "svc/wbe", "-f", file).code == 2
+
+
 def test_some_services_of_the_input(secondhop: Secondhop, tmp_path: Path) -> None:
     a, b = service("a"), service("b", node_port=30081)
     a["metadata"]["namespace"] = "default"
@@ -102,47 +114,68 @@ def test_some_services_of_the_input(secondhop: Secondhop, tmp_path: Path) -> Non
     assert subjects("-l", "tier=web") == {"Service other/b"}
 
 
-@pytest.fixture
-def mending(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A mender that is easy to recognise."""
-    fake = ModuleType("secondhop.manifests.mending")
-    fake.mended_text = lambda text, name: text.replace("bad", "good")  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, fake.__name__, fake)
+def meaning(text: str) -> list[dict[str, Any]]:
+    return [document.object for document in read_text(text, "x")]
 
 
-@pytest.mark.usefixtures("mending")
-def test_fix_prints_the_mended_files_and_nothing_else(
-    secondhop: Secondhop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "a.yaml").write_text("bad: 1  # kept")
-    (tmp_path / "b.yaml").write_text("---\nbad: 2\n")
-    monkeypatch.setattr(sys, "stdin", io.StringIO("bad: 3\n"))
-    done = secondhop("check", "--fix", "-f", str(tmp_path), "-f", "-")
-    assert done == (0, "good: 1  # kept\n---\ngood: 2\n---\ngood: 3\n", "")
-    assert (tmp_path / "a.yaml").read_text() == "bad: 1  # kept"
+def test_fix_prints_the_mended_files_and_nothing_else(secondhop: Secondhop) -> None:
+    deployment_too = ("-f", str(REFERENCE / "pasted-deployment.yaml"))
+    done = secondhop("check", "--fix", *deployment_too, *PASTED)
+    assert (done.code, done.err) == (0, "")
+    deployment, service = meaning((REFERENCE / "good.yaml").read_text())
+    del service["spec"]["ports"][0]["nodePort"]  # the pasted one asks for none
+    assert meaning(done.out) == [deployment, service]
 
 
-@pytest.mark.usefixtures("mending")
-def test_write_mends_in_place(secondhop: Secondhop, tmp_path: Path) -> None:
+def test_fix_mends_stdin(secondhop: Secondhop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO(BAD))
+    assert secondhop("check", "--fix", "-f", "-") == (0, GOOD, "")
+
+
+BAD = """apiVersion: v1
+kind: Service
+metadata:
+  name: web
+  spec:  # kept
+    ports: [{port: 80}]
+"""
+GOOD = """apiVersion: v1
+kind: Service
+metadata:
+  name: web
+spec:  # kept
+  ports: [{port: 80}]
+"""
+
+
+@pytest.mark.parametrize(("mark", "end"), [(b"", "\n"), (BOM_UTF8, "\r\n")])
+def test_write_mends_in_place(secondhop: Secondhop, tmp_path: Path, mark: bytes, end: str) -> None:
     bad, good, link = tmp_path / "bad.yaml", tmp_path / "good.yaml", tmp_path / "link.yaml"
-    bad.write_bytes(b"bad: 1\r\n")
+    bad.write_bytes(mark + BAD.replace("\n", end).encode())
     bad.chmod(0o640)
-    good.write_text("good: 1\n")
+    good.write_text(GOOD)
     before = good.stat()
     link.symlink_to(bad)
-    done = secondhop("check", "--write", "-f", str(link), "-f", str(good))
-    assert done == (0, "", f"mended {link}\n")
-    assert bad.read_bytes() == b"good: 1\r\n"
+    assert secondhop("check", "--write", "-f", str(link), "-f", str(good)) == (
+        0,
+        "",
+        f"mended {link}\n",
+    )
+    assert bad.read_bytes() == mark + GOOD.replace("\n", end).encode()
     assert bad.stat().st_mode & 0o7777 == 0o640
     assert link.is_symlink()
     assert good.stat().st_mtime_ns == before.st_mtime_ns
     assert sorted(os.listdir(tmp_path)) == ["bad.yaml", "good.yaml", "link.yaml"]
 
 
-@pytest.mark.usefixtures("mending")
 def test_write_touches_nothing_if_one_file_cannot_be_read(
     secondhop: Secondhop, tmp_path: Path
 ) -> None:
-    (tmp_path / "bad.yaml").write_text("bad: 1\n")
-    done = secondhop("check", "--write", "-f", str(tmp_path / "bad.yaml"), "-f", "missing.yaml")
-    assert (done.code, (tmp_path / "bad.yaml").read_text()) == (2, "bad: 1\n")
+    bad, broken, worse = (tmp_path / name for name in ("bad.yaml", "broken.yaml", "worse.yaml"))
+    bad.write_text(BAD)
+    broken.write_text("a: [")
+    worse.write_text("{")
+    done = secondhop("check", "--write", "-f", str(tmp_path))
+    assert (done.code, bad.read_text()) == (2, BAD)
+    assert str(broken) in done.err
+    assert str(worse) in done.err
