@@ -118,7 +118,8 @@ class Entries:
         """A client whom loadBalancerSourceRanges let in, if they do so for anybody outside."""
         for cidr in target.ranges:
             ip = cidr[min(1, cidr.num_addresses - 1)]
-            if not (self.paths.proxy.from_pod(ip) or self.paths.routes.host(ip)):
+            inside = self.paths.routes.host(ip) or self.paths.routes.pod_host(ip)
+            if inside is None and not self.paths.proxy.from_pod(ip):
                 return replace(client, ip=ip)
         return client
 
