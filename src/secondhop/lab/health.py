@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -179,6 +178,8 @@ async def _get(target: Target, asked: Mapping[str, Any]) -> str:
     host, port = _address(target, asked)
     secure = None
     if asked.get("scheme") == "HTTPS":
+        import ssl  # that lab is rare, and this takes its time
+
         secure = ssl.create_default_context()  # a kubelet does not verify a probe's certificate
         secure.check_hostname, secure.verify_mode = False, ssl.CERT_NONE
     sock = await _connected(target, host, port)

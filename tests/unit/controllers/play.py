@@ -18,8 +18,7 @@ from secondhop.apiserver.store import Store
 from secondhop.client import Api, Object, meta
 from secondhop.client.api import Deletion
 from secondhop.client.informer import Key
-from secondhop.controllers import Settings
-from secondhop.controllers.loop import Context, Controller
+from secondhop.controllers.loop import Context, Controller, Settings
 from secondhop.controllers.owners import deleting
 from secondhop.controllers.pods import node_of, phase
 from secondhop.controllers.run import CONTROLLERS, run

@@ -10,10 +10,9 @@ import pytest
 
 from secondhop.client import Event, Listing, Object
 from secondhop.client.informer import Key
-from secondhop.controllers import Settings
 from secondhop.controllers.cache import Cache
 from secondhop.controllers.garbage import by_owner
-from secondhop.controllers.loop import Context, Controller, Queue
+from secondhop.controllers.loop import Context, Controller, Queue, Settings
 from secondhop.controllers.owners import by_controller, by_namespace
 from secondhop.errors import ApiError
 
