@@ -10,6 +10,7 @@ from ..errors import ManifestError, Problem
 from ..model.cluster import Cluster, Pod, Policy, ProxyMode, Service
 from ..model.policy import NetworkPolicy
 from ..model.version import NEWEST, Feature, KubeVersion
+from ..model.workload import Workload
 from .allocate import allocated
 from .api.pools import NodePorts
 from .api.view import accessible, needs_health_port
@@ -25,7 +26,9 @@ from .problems import Problems
 from .ranges import SERVICE_RANGES, probable, single
 from .read import Document
 from .resource import Resource
+from .scheduling import Ground
 from .services import Declared, Unsound, read_service
+from .workloads import behind, read_workloads, units
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +78,15 @@ def build(
     complete = allocated(declared, unsound, ranges, stated=stated)
     if problems.about("Lab"):  # its nodes may not be the ones that are meant
         problems.settle()
-    places = Places(machines(lab.nodes, objects.of("Node")), lab.placement)
-    pods = places.settle(wanted)
-    problems.settle()
     selections = tuple(_selections(complete, objects.of("EndpointSlice"), kube_version))
+    ground = machines(lab.nodes, objects.of("Node"))
+    places = Places(ground, lab.placement)
+    pods, workloads = _placed(
+        wanted, Ground(ground), places, selections, stated="placement" in lab.stated
+    )
+    problems.settle()
+    if not _nodes_known(objects, lab):
+        workloads = [replace(workload, eligible=None) for workload in workloads]
     world = World(
         cluster=Cluster(
             nodes=lab.nodes,
@@ -89,6 +97,7 @@ def build(
             cni=lab.cni,
             proxy=lab.proxy,
             kube_version=kube_version,
+            workloads=tuple(workloads),
         ),
         lab=lab,
         skipped=dict(objects.skipped),
@@ -99,6 +108,44 @@ def build(
     )
     world = with_readiness(world, {})
     return replace(world, notes=(*world.notes, *unselected(selections, world.cluster)))
+
+
+def _placed(
+    wanted: Sequence[Wanted],
+    ground: Ground,
+    places: Places,
+    selections: Sequence[Selection],
+    *,
+    stated: bool,
+) -> tuple[tuple[Pod, ...], list[Workload]]:
+    """All pods, each somewhere where it may be, and the workloads that they are of. stated: the
+    Lab's preferences are the user's own."""
+    every = units(wanted)
+    workloads = read_workloads(every, ground)
+    of = {
+        id(unit.one.resource.document.object): w for unit, w in zip(every, workloads, strict=True)
+    }
+    owners = [of[id(one.resource.document.object)] for one in wanted]
+    found = places.settle(zip(wanted, owners, strict=True))
+    names: dict[int, list[str]] = {}
+    for owner, pods in zip(owners, found, strict=True):
+        names.setdefault(id(owner), []).extend(pod.name for pod in pods)
+    complete = [
+        replace(
+            workload,
+            pods=tuple(names[id(workload)]),
+            placed=workload.placed or (stated and places.as_wished(workload)),
+            backs=backs,
+        )
+        for workload, backs in zip(workloads, behind(every, selections), strict=True)
+    ]
+    return tuple(pod for pods in found for pod in pods), complete
+
+
+def _nodes_known(objects: Objects, lab: Lab) -> bool:
+    """Whether the input says which nodes there are; else the reference Lab's stand in."""
+    told_by_pods = any(resource.get("spec", "nodeName") for resource in objects.of("Pod"))
+    return "nodes" in lab.stated or bool(objects.of("Node")) or told_by_pods
 
 
 def with_readiness(world: World, ready: Mapping[str, bool]) -> World:
