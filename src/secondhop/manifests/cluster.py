@@ -101,7 +101,7 @@ def build(
         ),
         lab=lab,
         skipped=dict(objects.skipped),
-        notes=(*assumed(objects, lab, complete, wanted), *places.notes),
+        notes=(*assumed(objects, lab, complete, wanted, workloads), *places.notes),
         selections=selections,
         sources=_files(documents),
         policies=policies,

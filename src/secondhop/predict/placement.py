@@ -9,7 +9,7 @@ from dataclasses import replace
 from itertools import combinations
 from typing import NamedTuple, TypeAlias
 
-from ..model.cluster import Cluster, Node, ServicePortName
+from ..model.cluster import Cluster, Node, Service, ServicePortName
 from ..model.placement import Certainty, Outlook
 from ..model.workload import HOSTNAME, Spread, Workload
 from .reach import Reach, reach, wider
@@ -64,6 +64,11 @@ class Placements:
             found = self._outlooks[key] = self._over_nodes(workloads, settled)
         return found
 
+    def of_service(self, service: Service) -> Outlook | None:
+        """That of its first port that has one: ports differ only where pods name them apart."""
+        found = (self.outlook(service.port_name(port)) for port in service.ports)
+        return next((outlook for outlook in found if outlook is not None), None)
+
     def here(self, name: ServicePortName, node: Node) -> Certainty:
         """Whether this node has a pod of the port, of which some are not placed."""
         workloads = self._backing[name]
@@ -73,6 +78,27 @@ class Placements:
             return "certain" if _even_up_to(workloads) is None else "possible"
         grouped = self._group(workloads)
         return _lit(grouped.reaches, grouped.of[node.name])
+
+    def same_fate(self, names: Iterable[ServicePortName], node: Node | None) -> Certainty | None:
+        """Whether all placements treat a flow to these ports alike; None where there is but one.
+        node: the one whose own pods decide, None where any pod of the cluster will do."""
+        unplaced = [name for name in names if name in self._backing]
+        if not unplaced:
+            return None
+        open_ = [
+            found
+            for name in unplaced
+            for found in (self.somewhere(name), *([self.here(name, node)] if node else []))
+            if found == "possible"
+        ]
+        return "possible" if open_ else "certain"
+
+    def somewhere(self, name: ServicePortName) -> Certainty:
+        """Whether any node has a pod of the port, of which some are not placed."""
+        workloads = self._backing[name]
+        if not _nodes_known(workloads):
+            return _somewhere_at_all(workloads)
+        return _somewhere(self._group(workloads).reaches, self.settled(name))
 
     def settled(self, name: ServicePortName) -> Counter[str]:
         """How many usable endpoints of a port each node has for a fact."""
@@ -127,6 +153,7 @@ class Placements:
             thinnest=min([*settled.values(), *(r.thinnest for r in reaches if r.nodes)], default=1),
             concentration=_concentration(reaches, settled),
             crowded=max(settled.values(), default=0) + sum(r.crowded for r in reaches),
+            host_network=any(w.host_network for w in workloads),
         )
         if empty == "impossible":
             return outlook
@@ -221,6 +248,10 @@ def _somewhere(reaches: Sequence[Reach], settled: Counter[str]) -> Certainty:
     return "possible" if any(r.nodes for r in reaches) else "impossible"
 
 
+def _somewhere_at_all(workloads: Sequence[Workload]) -> Certainty:
+    return "possible" if all(workload.loose for workload in workloads) else "certain"
+
+
 def _concentration(reaches: Sequence[Reach], settled: Counter[str]) -> float:
     found = [r.concentration for r in reaches if r.nodes]
     if settled:
@@ -238,12 +269,13 @@ def _over_any_nodes(workloads: Sequence[Workload]) -> Outlook:
         most=sum(counts),
         wanted=None if daemon else sum(counts),
         empty="impossible" if even_up_to is None else "possible",
-        anywhere="possible" if all(workload.loose for workload in workloads) else "certain",
+        anywhere=_somewhere_at_all(workloads),
         nodes_known=False,
         even_up_to=even_up_to,
         short_above=None if daemon else sum(counts),
         concentration=max(map(_concentration_anywhere, workloads)),
         crowded=sum(counts),
+        host_network=any(w.host_network for w in workloads),
         remedy="" if even_up_to is None else _remedy(workloads, (), 0),
     )
 

@@ -13,6 +13,7 @@ from .conftest import NODES, RANGES, Secondhop, write
 
 WORLD, SERVICE = reference()
 POD = WORLD.cluster.pods[0].name
+PLACED = {"apiVersion": "secondhop/v1", "kind": "Lab", "placement": {"traffic-test": "xjp1"}}
 
 OVERVIEW = f"""\
 default/traffic-test: Cluster serves through every node and hides the client's address (k8s 1.36)
@@ -107,6 +108,7 @@ def test_local_says_who_is_cut_off(secondhop: Secondhop, tmp_path: Path) -> None
         tmp_path / "local.json",
         deployment("traffic-test"),
         service("traffic-test", node_port=30316, **spec),
+        PLACED,
     )
     done = secondhop("explain", "-f", file)
     told = re.sub(r"traffic-test-\w{10}-\w{5}", POD, done.out)
@@ -304,7 +306,7 @@ def test_the_release_switches_the_rules_and_is_printed(
     for version, nodes in ("1.36", ["gz1"]), ("1.33", ["gz1", "xjp1"]):
         asked = ("explain", "-f", file, "--kube-version")
         first, *_ = secondhop(*asked, f"v{version}.1+k3s1").out.split("\n")
-        assert first.endswith(f"hides the client's address (k8s {version})")
+        assert first.startswith("default/web: Cluster serves through every node and hides")
         document = json.loads(secondhop(*asked, version, "-o", "json").out)
         assert document["kubeVersion"] == version
         reached = document["cells"][0]["predicted"]["backends"]
