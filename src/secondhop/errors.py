@@ -39,8 +39,10 @@ class UsageError(SecondhopError):
 class Problem:
     """One mistake in an input object, told so that it can be mended without searching."""
 
-    where: str
-    """File and line (`web.yaml:12`), or `-:3` for stdin."""
+    file: str
+    """Its name as given; `-` for stdin."""
+    line: int
+    """From 1; 0 when it has none."""
     subject: str
     """The object, as kubectl writes it: `Service default/web`."""
     field: str
@@ -49,6 +51,13 @@ class Problem:
     """What is wrong, naming the value."""
     remedy: str
     """What to do next."""
+    id: str = "invalid-value"
+    """The kind of mistake: the page of docs/findings that is about it."""
+
+    @property
+    def where(self) -> str:
+        """File and line (`web.yaml:12`), or `-:3` for stdin."""
+        return f"{self.file}:{self.line}" if self.line else self.file
 
     def __str__(self) -> str:
         path = f" {self.field}" if self.field else ""

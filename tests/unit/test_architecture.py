@@ -20,6 +20,7 @@ MAY_IMPORT = {
     "model": set(),
     "manifests": set(),
     "predict": set(),
+    "check": {"manifests", "predict"},
     "dataplane": set(),
     "apiserver": {"manifests"},
     "controllers": {"manifests"},
@@ -28,7 +29,7 @@ MAY_IMPORT = {
     "experiment": {"predict", "lab", "live", "manifests"},
     "report": set(),
     "web": {"report", "experiment"},
-    "cli": {"experiment", "predict", "manifests", "report", "lab", "live", "web"},
+    "cli": {"check", "experiment", "predict", "manifests", "report", "lab", "live", "web"},
 }
 """Rooms each room may import, besides itself and the two that every room but the roots may."""
 

@@ -18,6 +18,7 @@ _VERBS: Mapping[str, str] = {
     "run": "The experiment on a throw-away lab: prediction and packets, side by side.",
     "explain": "Prediction only: where traffic to a Service lands, and why.",
     "diff": "What an update of a Service changes, worst first, and what would make it safe.",
+    "check": "What is wrong with manifests, and whether requirements hold: for CI.",
     "schema": "The JSON Schema of an output.",
     "doctor": "What this machine can do, and the remedy for what it cannot.",
 }

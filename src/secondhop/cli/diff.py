@@ -7,8 +7,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..errors import UsageError
-from .source import Input, alternatives, choose, input_options, proxy_options
+from .source import (
+    Input,
+    balancer_option,
+    choose,
+    input_options,
+    known_balancer,
+    proxy_options,
+)
 
 if TYPE_CHECKING:
     from ..manifests import World
@@ -29,14 +35,7 @@ _FINDING = 1
 )
 @input_options
 @proxy_options
-@click.option(
-    "--balancer",
-    default="every-node",
-    show_default=True,
-    metavar="NAME",
-    help="What stands in front: every-node, healthy-nodes, weighted, single-node, snat-proxy,"
-    " metallb-l2, metallb-bgp, k3s-servicelb, cloud-passthrough, cloud-proxy.",
-)
+@balancer_option
 @click.option("--exit-code", is_flag=True, help="Exit 1 when something changes.")
 @click.option(
     "-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True
@@ -74,13 +73,9 @@ def _difference(
 ) -> tuple[World, Difference]:
     """The World before, and what the update does to it."""
     from ..manifests import read_setting, updated
-    from ..predict.balancers import BALANCERS
     from ..predict.whatif import Situation, difference
 
-    if balancer not in BALANCERS:
-        raise UsageError(
-            f"there is no balancer {balancer}", alternatives(balancer, sorted(BALANCERS))
-        )
+    known_balancer(balancer)
     settings = [read_setting(text) for text in fields]
     documents = given.documents()
     before = given.world(documents)

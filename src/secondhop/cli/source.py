@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import click
 
-from ..errors import UsageError
+from ..errors import ManifestError, UsageError
 
 if TYPE_CHECKING:
-    from ..manifests import Document, World
+    from ..manifests import Document, Examined, World
     from ..model.cluster import Service
 
 _F = TypeVar("_F", bound=Callable[..., Any])
@@ -32,6 +32,27 @@ def input_options(function: _F) -> _F:
         metavar="FILE",
         help="Manifests and Lab files; - for stdin. Default: the reference experiment.",
     )(function)
+
+
+def balancer_option(function: _F) -> _F:
+    """`--balancer`: what stands in front."""
+    return click.option(
+        "--balancer",
+        default="every-node",
+        show_default=True,
+        metavar="NAME",
+        help="What stands in front: every-node, healthy-nodes, weighted, single-node, snat-proxy,"
+        " metallb-l2, metallb-bgp, k3s-servicelb, cloud-passthrough, cloud-proxy.",
+    )(function)
+
+
+def known_balancer(name: str) -> str:
+    """The name itself. Raises UsageError if there is no such balancer."""
+    from ..predict.balancers import BALANCERS
+
+    if name not in BALANCERS:
+        raise UsageError(f"there is no balancer {name}", alternatives(name, sorted(BALANCERS)))
+    return name
 
 
 def proxy_options(function: _F) -> _F:
@@ -71,15 +92,23 @@ class Input(NamedTuple):
     def world(self, documents: Sequence[Document]) -> World:
         """What they make. Raises ManifestError, and UsageError for a proxy or a release whose
         rules are not known."""
-        from ..manifests import build
+        examined = self.examined(documents)
+        if examined.problems:
+            raise ManifestError(examined.problems)
+        return examined.world
+
+    def examined(self, documents: Sequence[Document]) -> Examined:
+        """The same, with the problems of the objects told apart. Raises as `world`, but
+        ManifestError only for the Lab's own."""
+        from ..manifests import examine
         from ..model.version import NEWEST, read_version
         from ..predict.modelled import modelled
 
         version = NEWEST if self.kube_version is None else read_version(self.kube_version)
         mode = None if self.proxy_mode is None else modelled(self.proxy_mode, version)
-        world = build(documents, namespace=self.home, proxy_mode=mode, kube_version=version)
-        modelled(world.cluster.proxy.mode, version)
-        return world
+        found = examine(documents, namespace=self.home, proxy_mode=mode, kube_version=version)
+        modelled(found.world.cluster.proxy.mode, version)
+        return found
 
 
 def load(

@@ -2,22 +2,29 @@
 
 from typing import Any
 
-from .cluster import World, build, with_policy, with_readiness
+from .cluster import Examined, World, build, examine, with_policy, with_readiness
 from .lab import Lab
-from .read import Document, read_files, read_text
+from .read import Document, read_files, read_text, read_texts
 from .reference import reference_documents, reference_lab
+from .resource import Resource
+from .services import Declared
 from .update import Setting, read_setting, updated
 
 __all__ = [
+    "Declared",
     "Document",
+    "Examined",
     "Lab",
+    "Resource",
     "Setting",
     "World",
     "build",
+    "examine",
     "mend",
     "read_files",
     "read_setting",
     "read_text",
+    "read_texts",
     "reference_documents",
     "reference_lab",
     "updated",

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from ..errors import ManifestError, Problem
 from ..model.cluster import Cluster, Pod, Policy, ProxyMode, Service
@@ -17,7 +18,7 @@ from .api.view import accessible, needs_health_port
 from .endpoints import SERVICE_NAME, Selection, derived, sliced
 from .lab import Lab, client_aside, read_lab
 from .nodes import machines, nodes_of_pods, read_node
-from .notes import assumed, unselected
+from .notes import assumed, nodes_known, unselected
 from .objects import Objects, sort_out
 from .placement import Places
 from .pods import WORKLOADS, Wanted, read_pods
@@ -57,10 +58,43 @@ def build(
     proxy_mode: ProxyMode | None = None,
     kube_version: KubeVersion = NEWEST,
 ) -> World:
-    """The World of the input; ManifestError with every problem in it.
+    """The World of the input; ManifestError with every problem in it. See `examine`."""
+    examined = examine(
+        documents, namespace=namespace, proxy_mode=proxy_mode, kube_version=kube_version
+    )
+    if examined.problems:
+        raise ManifestError(examined.problems)
+    return examined.world
+
+
+class Examined(NamedTuple):
+    """The World that sound input makes, and what is wrong with the rest.
+
+    problems: in the order of the input's lines. resources: the objects of known kinds that are
+    whole, with misplaced fields at home. services: those of the World, in its order. nodes_known:
+    whether the input tells of nodes at all; if not, those of the World are the reference Lab's.
+    """
+
+    world: World
+    problems: tuple[Problem, ...]
+    resources: tuple[Resource, ...]
+    services: tuple[Declared, ...]
+    nodes_known: bool
+
+
+def examine(
+    documents: Sequence[Document],
+    *,
+    namespace: str = "default",
+    proxy_mode: ProxyMode | None = None,
+    kube_version: KubeVersion = NEWEST,
+) -> Examined:
+    """What the input makes, although some of it may be wrong: an object with misplaced fields is
+    taken as mended, a Service that the API server would refuse is left out.
 
     namespace: of objects that name none. proxy_mode: in place of the Lab's. kube_version: of the
-    controllers that derive endpoints, and of the kube-proxies.
+    controllers that derive endpoints, and of the kube-proxies. Raises ManifestError if the Lab
+    itself is wrong: its nodes may not be the ones that are meant.
     """
     problems = Problems()
     objects = sort_out(documents, namespace, problems)
@@ -76,7 +110,7 @@ def build(
     stated = _states_services(objects)
     ranges = lab.cni.service_cidrs or SERVICE_RANGES[:1]  # nodes without addresses tell of none
     complete = allocated(declared, unsound, ranges, stated=stated)
-    if problems.about("Lab"):  # its nodes may not be the ones that are meant
+    if problems.about("Lab"):
         problems.settle()
     selections = tuple(_selections(complete, objects.of("EndpointSlice"), kube_version))
     ground = machines(lab.nodes, objects.of("Node"))
@@ -84,8 +118,7 @@ def build(
     pods, workloads = _placed(
         wanted, Ground(ground), places, selections, stated="placement" in lab.stated
     )
-    problems.settle()
-    if not _nodes_known(objects, lab):
+    if not nodes_known(objects, lab):
         workloads = [replace(workload, eligible=None) for workload in workloads]
     world = World(
         cluster=Cluster(
@@ -107,7 +140,10 @@ def build(
         policies=policies,
     )
     world = with_readiness(world, {})
-    return replace(world, notes=(*world.notes, *unselected(selections, world.cluster)))
+    world = replace(world, notes=(*world.notes, *unselected(selections, world.cluster)))
+    return Examined(
+        world, problems.found, objects.resources, tuple(complete), nodes_known(objects, lab)
+    )
 
 
 def _placed(
@@ -140,12 +176,6 @@ def _placed(
         for workload, backs in zip(workloads, behind(every, selections), strict=True)
     ]
     return tuple(pod for pods in found for pod in pods), complete
-
-
-def _nodes_known(objects: Objects, lab: Lab) -> bool:
-    """Whether the input says which nodes there are; else the reference Lab's stand in."""
-    told_by_pods = any(resource.get("spec", "nodeName") for resource in objects.of("Pod"))
-    return "nodes" in lab.stated or bool(objects.of("Node")) or told_by_pods
 
 
 def with_readiness(world: World, ready: Mapping[str, bool]) -> World:
@@ -188,7 +218,7 @@ def _inaccessible(service: Service, policy: Policy) -> Problem:
     spec = {"type": service.type, "externalTrafficPolicy": policy}
     error = validate_external_traffic({"spec": spec})[0]
     remedy = "Set spec.type to NodePort or LoadBalancer first."
-    return Problem("patch", f"Service {service}", error.field, error.message, remedy)
+    return Problem("patch", 0, f"Service {service}", error.field, error.message, remedy)
 
 
 def _files(documents: Sequence[Document]) -> tuple[str, ...]:

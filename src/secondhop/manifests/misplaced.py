@@ -26,6 +26,7 @@ class Finding(NamedTuple):
     path: Path
     message: str
     remedy: str
+    id: str = "invalid-value"
 
 
 class Survey(NamedTuple):
@@ -81,8 +82,8 @@ class _Examination:
         self.missing(self.tree, shape, ())
         return Survey(tuple(self.findings), self.tree, tuple(self.moved))
 
-    def find(self, path: Path, message: str, remedy: str) -> None:
-        self.findings.append(Finding(path, message, remedy))
+    def find(self, path: Path, message: str, remedy: str, id: str = "invalid-value") -> None:
+        self.findings.append(Finding(path, message, remedy, id))
 
     # The walk: a copy of what is at home, the rest on the heap of strays.
 
@@ -159,7 +160,7 @@ class _Examination:
         elif not self.label(stray):
             fields = stray.struct.fields if isinstance(stray.struct, Struct) else {}
             remedy = f"Remove it; known here: {', '.join(sorted(fields))}."
-            self.find(stray.stands, f"unknown field {shown(name)}", remedy)
+            self.find(stray.stands, f"unknown field {shown(name)}", remedy, "unknown-field")
 
     def doubt(self, stray: _Stray) -> None:
         """A label with the name of a field: the field, if that is missing and would fit."""
@@ -184,7 +185,8 @@ class _Examination:
         if isinstance(value, dict) and all(isinstance(item, str) for item in value.values()):
             where = dotted(owner)
             message = f"its entries belong directly under {where}"
-            self.find(stray.stands, message, f"Remove the level {stray.place[-1]}.")
+            remedy = f"Remove the level {stray.place[-1]}."
+            self.find(stray.stands, message, remedy, "misplaced-field")
             for key, item in value.items():
                 self.put((*owner, key), item, (*stray.stands, key))
         else:
@@ -207,7 +209,8 @@ class _Examination:
                 return False
             home = best(homes(self.kind)[guess], stray.value, stray.place, self.tree)
             where = dotted(home.path)
-        self.find(stray.stands, f"unknown field {shown(name)}", f"Did you mean {where}?")
+        remedy = f"Did you mean {where}?"
+        self.find(stray.stands, f"unknown field {shown(name)}", remedy, "unknown-field")
         self.rehome(stray, home)
         return True
 
@@ -231,7 +234,7 @@ class _Examination:
         if present is not None and not isinstance(present, dict):
             message += ", which has a value already"
             remedy = f"Keep one of the two, at {where}."
-        self.find(stray.stands, message, remedy)
+        self.find(stray.stands, message, remedy, "misplaced-field")
         self.rehome(stray, home)
 
     def rehome(self, stray: _Stray, home: Home) -> None:
@@ -262,7 +265,8 @@ class _Examination:
                 for name in sorted(shape.required):
                     if value.get(name) is None:
                         remedy = self.absent((*place, name))
-                        self.find((*self.written(place), name), "Required value", remedy)
+                        path = (*self.written(place), name)
+                        self.find(path, "Required value", remedy, "missing-field")
                 for name, inner in shape.fields.items():
                     self.missing(value.get(name), inner, (*place, name))
             case ListOf() if isinstance(value, list):

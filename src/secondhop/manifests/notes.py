@@ -46,14 +46,22 @@ def assumed(
             yield f"{resource}: ignored, it has no label {SERVICE_NAME}"
 
 
+def nodes_known(objects: Objects, lab: Lab) -> bool:
+    """Whether the nodes are the input's, not assumed."""
+    return "nodes" in lab.stated or bool(objects.of("Node")) or _pods_tell(objects, lab)
+
+
+def _pods_tell(objects: Objects, lab: Lab) -> bool:
+    named = {resource.get("spec", "nodeName") for resource in objects.of("Pod")}
+    return any(node.name in named for node in lab.nodes)
+
+
 def _nodes(objects: Objects, lab: Lab) -> Iterator[str]:
     names = ", ".join(node.name for node in lab.nodes)
     if "nodes" not in lab.stated:
         if objects.of("Node"):
             yield f"nodes {names}: from the Node objects, each subnet taken as a /24 (IPv6: /64)"
-        elif {node.name for node in lab.nodes} & {
-            resource.get("spec", "nodeName") for resource in objects.of("Pod")
-        }:
+        elif _pods_tell(objects, lab):
             yield f"nodes {names}: from what the pods say of them"
         else:
             yield f"nodes {names}: no nodes in the input, the reference Lab's are assumed"

@@ -97,8 +97,8 @@ def _surveyed(resource: Resource) -> Resource | None:
 
     document, kind, newer = resource.document, resource.kind, resource.from_server
     found = survey(document.object, kind, newer=newer)
-    for path, message, remedy in found.findings:
-        resource.refuse(path, message, remedy)
+    for path, message, remedy, id in found.findings:
+        resource.refuse(path, message, remedy, id=id)
     if survey(found.mended, kind, newer=newer).findings:
         return None
     mended = document._replace(object=found.mended, moved=found.moved)
@@ -123,7 +123,8 @@ def _only(resource: Resource, first: dict[tuple[str, str, str], Resource]) -> bo
         return True
     path: Path = () if resource.kind == "Lab" else ("metadata", "name")
     where = f"{other.document.source.name}:{other.document.line()}"
-    resource.refuse(path, f"is given twice; the first is at {where}", "Keep one of the two.")
+    said = f"is given twice; the first is at {where}"
+    resource.refuse(path, said, "Keep one of the two.", id="duplicate-object")
     return False
 
 

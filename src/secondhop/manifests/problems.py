@@ -15,30 +15,39 @@ _SHOWN = 60  # characters of a value quoted in a message
 
 
 class Problems:
-    """Collects problems; `settle` raises them together, in the order of the input's lines."""
+    """Collects problems; `settle` raises them together."""
 
     def __init__(self) -> None:
-        self._found: list[tuple[str, int, Problem]] = []
+        self._found: list[Problem] = []
 
     def add(
-        self, source: str, line: int, subject: str, field: str, message: str, remedy: str
+        self,
+        file: str,
+        line: int,
+        subject: str,
+        field: str,
+        message: str,
+        remedy: str,
+        id: str = "invalid-value",
     ) -> None:
-        """One more mistake, at a line (from 1; 0 when it has none) of a source."""
-        where = f"{printable(source)}:{line}" if line else printable(source)
-        problem = Problem(where, subject, field, message, remedy)
-        self._found.append((source, line, problem))
+        """One more mistake; see Problem."""
+        self._found.append(Problem(printable(file), line, subject, field, message, remedy, id))
 
     def about(self, kind: str) -> bool:
         """Whether an object of this kind has a problem."""
-        return any(problem.subject.split()[0] == kind for _, _, problem in self._found)
+        return any(problem.subject.split()[0] == kind for problem in self._found)
+
+    @property
+    def found(self) -> tuple[Problem, ...]:
+        """All of them, each once, in the order of the input's lines."""
+        order = {file: n for n, file in enumerate(dict.fromkeys(p.file for p in self._found))}
+        ranked = sorted(self._found, key=lambda problem: (order[problem.file], problem.line))
+        return tuple(dict.fromkeys(ranked))
 
     def settle(self) -> None:
         """Raise ManifestError if anything was found."""
-        if not self._found:
-            return
-        order = {source: n for n, source in enumerate(dict.fromkeys(s for s, _, _ in self._found))}
-        ranked = sorted(self._found, key=lambda found: (order[found[0]], found[1]))
-        raise ManifestError(list(dict.fromkeys(problem for _, _, problem in ranked)))
+        if self._found:
+            raise ManifestError(self.found)
 
 
 def dotted(path: Path) -> str:

@@ -73,13 +73,30 @@ def read_files(paths: Sequence[str], stdin: TextIO | None = None) -> list[Docume
     """The documents of files, of directories (their *.yaml, *.yml, *.json, not nested) and of
     stdin (`-`), in that order; ManifestError with everything that could not be read."""
     problems = Problems()
-    documents: list[Document] = []
+    documents = [
+        document
+        for name, text in _texts(paths, stdin, problems)
+        for document in _parse(text, name, problems)
+    ]
+    problems.settle()
+    return documents
+
+
+def read_texts(paths: Sequence[str], stdin: TextIO | None = None) -> list[tuple[str, str]]:
+    """(name, text) of the same files, not parsed. Raises ManifestError."""
+    problems = Problems()
+    texts = list(_texts(paths, stdin, problems))
+    problems.settle()
+    return texts
+
+
+def _texts(
+    paths: Sequence[str], stdin: TextIO | None, problems: Problems
+) -> Iterator[tuple[str, str]]:
     for name in (file for path in paths for file in _files(path, problems)):
         text = _text(name, stdin, problems)
         if text is not None:
-            documents += _parse(text, name, problems)
-    problems.settle()
-    return documents
+            yield name, text
 
 
 def read_text(text: str, name: str) -> list[Document]:

@@ -45,8 +45,16 @@ class Resource(NamedTuple):
         """Its labels."""
         return self.get("metadata", "labels") or {}
 
-    def refuse(self, path: Path, message: str, remedy: str, field: str | None = None) -> None:
-        """A problem with one field; `field` when the API server names it otherwise."""
+    def refuse(
+        self,
+        path: Path,
+        message: str,
+        remedy: str,
+        field: str | None = None,
+        id: str = "invalid-value",
+    ) -> None:
+        """A problem with one field; `field` when the API server names it otherwise; `id`: see
+        Problem."""
         document = self.document
         self.problems.add(
             document.source.name,
@@ -55,6 +63,7 @@ class Resource(NamedTuple):
             dotted(path) if field is None else field,
             message,
             remedy,
+            id,
         )
 
     def address(self, path: Path, text: str) -> Address | None:

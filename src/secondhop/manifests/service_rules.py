@@ -34,7 +34,8 @@ _ALLOCATED: Path = ("spec", "healthCheckNodePort")
 def refuse(resource: Resource, error: FieldError, hint: str = "") -> None:
     """A refusal as a problem; hint: what else is known of the cause."""
     remedy = f"{hint} {_remedy(error)}".strip()
-    resource.refuse(_written(resource, error.path), error.message, remedy, error.field)
+    path = _written(resource, error.path)
+    resource.refuse(path, error.message, remedy, error.field, "refused-by-api")
 
 
 def _written(resource: Resource, path: Path) -> Path:

@@ -28,29 +28,40 @@ def shares(cluster: Cluster, service: Service, balancer: Balancer) -> tuple[Shar
         own = replace(service, ingress=tuple(_own_addresses(cluster, service, balancer)))
         services = tuple(own if s == service else s for s in cluster.services)
         cluster, service = replace(cluster, services=services), own
-    return tuple(_Sender(cluster, service, balancer).shares())
+    return tuple(Sender(Paths(cluster), service, balancer).shares())
 
 
 def _own_addresses(cluster: Cluster, service: Service, balancer: Balancer) -> Iterator[Ingress]:
     """What a controller that lends the nodes' addresses to the Service writes in its status."""
-    for node in watched(cluster, service, balancer):
+    watching = Watching(cluster, service, balancer)
+    for node in filter(watching.sees, cluster.nodes):
         for family in FAMILIES:
             if (address := node.address(family)) is not None:
                 yield Ingress(address)
 
 
-def watched(cluster: Cluster, service: Service, balancer: Balancer) -> list[Node]:
-    """The nodes that the balancer's controller takes into account at all, by what it watches of
-    the cluster itself; health checks come later."""
-    nodes = [n for n in cluster.nodes if not (balancer.heeds_exclusion and n.excluded)]
-    if balancer.watches in ("nothing", "health checks"):
-        return nodes
-    serving = balancer.watches == "serving endpoints"
-    found = [e for e in _endpoints(cluster, service) if e.ready or (serving and e.serving)]
-    if service.external_traffic_policy == "Local":
-        homes = {e.node for e in found}
-        return [node for node in nodes if node.name in homes]
-    return nodes if found or not serving else []
+class Watching:
+    """The nodes that a balancer's controller takes into account at all for a Service, by what it
+    watches of the cluster itself; health checks come later."""
+
+    def __init__(self, cluster: Cluster, service: Service, balancer: Balancer):
+        self._balancer = balancer
+        self._homes: set[str | None] | None = None
+        self._nobody = False
+        if balancer.watches in ("nothing", "health checks"):
+            return
+        serving = balancer.watches == "serving endpoints"
+        found = [e for e in _endpoints(cluster, service) if e.ready or (serving and e.serving)]
+        if service.external_traffic_policy == "Local":
+            self._homes = {e.node for e in found}
+        else:
+            self._nobody = serving and not found
+
+    def sees(self, node: Node) -> bool:
+        """Whether it takes the node into account."""
+        if self._nobody or (self._balancer.heeds_exclusion and node.excluded):
+            return False
+        return self._homes is None or node.name in self._homes
 
 
 def _endpoints(cluster: Cluster, service: Service) -> Iterator[Endpoint]:
@@ -58,14 +69,14 @@ def _endpoints(cluster: Cluster, service: Service) -> Iterator[Endpoint]:
         yield from cluster.endpoints.get(service.port_name(port), ())
 
 
-class _Sender:
+class Sender:
     """A balancer in front of one Service of a cluster."""
 
-    def __init__(self, cluster: Cluster, service: Service, balancer: Balancer):
-        self.cluster, self.service, self.balancer = cluster, service, balancer
-        self.nodes = watched(cluster, service, balancer)
-        self.paths = Paths(cluster)
-        self.clients: dict[int, Address] = {i.version: i.ip for i in cluster.client}
+    def __init__(self, paths: Paths, service: Service, balancer: Balancer):
+        self.cluster, self.service, self.balancer = paths.cluster, service, balancer
+        self.watching = Watching(self.cluster, service, balancer)
+        self.paths = paths
+        self.clients: dict[int, Address] = {i.version: i.ip for i in self.cluster.client}
 
     def shares(self) -> Iterator[Share]:
         """Every service port in every family that client and Service have in common."""
@@ -80,11 +91,11 @@ class _Sender:
     def _of_port(self, target: Target) -> Iterator[Share]:
         told: dict[str, Outcome] = {}
         weights: dict[str, float] = {}
-        for node in self.nodes:
+        for node in filter(self.watching.sees, self.cluster.nodes):
             flow = self._entering(target, node)
             if flow is not None:
                 told[node.name] = outcome(self.paths.walk(flow))
-                weights[node.name] = self._weight(target, node, told[node.name])
+                weights[node.name] = self.weight(target, node, told[node.name])
         total = sum(weights.values())
         if not total:
             yield Share(target.port, target.family, unsent=1.0)
@@ -109,8 +120,8 @@ class _Sender:
             return None
         return Flow(source, Destination("nodePort", own, port.node_port, port.protocol, node.name))
 
-    def _weight(self, target: Target, node: Node, told: Outcome) -> float:
-        """How much of the whole a node gets, relative to the others (§6.3)."""
+    def weight(self, target: Target, node: Node, told: Outcome) -> float:
+        """How much of the whole a node that is seen gets, relative to the others (§6.3)."""
         if self.balancer.watches != "health checks":
             return 1.0
         if not target.external_local:
@@ -118,7 +129,7 @@ class _Sender:
             return 0.0 if node.deleting and draining else 1.0
         if not has_health_check(self.service):
             return 1.0 if told.fate is Fate.DELIVERED else 0.0
-        check = self._health(target, node)
+        check = self.health(target, node)
         if check is None or check.status != 200:
             return 0.0
         by_weight = self.balancer.weighted and self.cluster.kube_version.has(
@@ -126,7 +137,8 @@ class _Sender:
         )
         return float(check.local_endpoints) if by_weight else 1.0
 
-    def _health(self, target: Target, node: Node) -> HealthAnswer | None:
+    def health(self, target: Target, node: Node) -> HealthAnswer | None:
+        """What the node's healthCheckNodePort answers; None if it does not listen."""
         address = node.address(target.family)
         if address is None:
             return None

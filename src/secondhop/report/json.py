@@ -12,6 +12,7 @@ from ..model.claim import Claim
 from ..model.cluster import Policy, Service
 from ..model.difference import Change, Difference
 from ..model.fate import Fate, Observation, Outcome, Trial
+from ..model.finding import Check, Where
 from ..model.flow import Destination, Flow, Source
 from ..model.share import Share
 from ..model.version import KubeVersion
@@ -209,6 +210,47 @@ def _share(one: Share) -> dict[str, Any]:
         "unsent": one.unsent,
         "sources": list(one.sources),
     }
+
+
+def check(found: Check) -> str:
+    """A Check document."""
+    return document(
+        "Check",
+        found.cluster.kube_version,
+        {
+            "services": found.services,
+            "balancer": found.balancer,
+            "met": found.met,
+            "requirements": [
+                {
+                    "requirement": one.asked,
+                    "subject": one.subject,
+                    "holds": one.holds,
+                    "why": one.why,
+                    **_place(one.where),
+                }
+                for one in found.requirements
+            ],
+            "findings": [
+                {
+                    "id": one.id,
+                    "severity": one.severity,
+                    "certainty": one.certainty,
+                    "subject": one.subject,
+                    "field": one.field,
+                    "message": one.message,
+                    "remedy": one.remedy,
+                    **_place(one.where),
+                }
+                for one in found.findings
+            ],
+            "notes": list(found.notes),
+        },
+    )
+
+
+def _place(where: Where | None) -> dict[str, Any]:
+    return {"file": where.file if where else None, "line": (where and where.line) or None}
 
 
 def document(kind: str, version: KubeVersion | None, fields: Mapping[str, Any]) -> str:

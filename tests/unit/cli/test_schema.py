@@ -22,6 +22,7 @@ OUTPUTS = {
     "explain --to, of no Service": ["explain", "--to", "192.168.8.1:22", "-o", "json"],
     "diff": ["diff", "svc/traffic-test", "--set", "externalTrafficPolicy=Local", "-o", "json"],
     "diff of nothing": ["diff", "svc/traffic-test", "--set", "type=NodePort", "-o", "json"],
+    "check": ["check", "--require", "client-ip", "-o", "json"],
     "doctor": ["doctor", "-o", "json"],
 }
 MAPS = {
@@ -41,7 +42,7 @@ def document(request: pytest.FixtureRequest) -> dict[str, Any]:
         text=True,
         timeout=60,
     )
-    assert done.returncode in (0, 3), done.stderr
+    assert done.returncode in (0, 1, 3), done.stderr
     found: dict[str, Any] = json.loads(done.stdout)
     return found
 
@@ -116,7 +117,7 @@ def test_kinds_are_listed(secondhop: Secondhop) -> None:
     assert (
         secondhop("schema").out.split()
         == list(KINDS)
-        == ["Experiment", "Prediction", "Difference", "Diagnosis"]
+        == ["Experiment", "Prediction", "Difference", "Check", "Diagnosis"]
     )
 
 
@@ -129,7 +130,7 @@ def test_case_does_not_matter(secondhop: Secondhop) -> None:
     [
         ("Predictions", "Did you mean Prediction?"),
         ("diagnose", "Did you mean Diagnosis?"),
-        ("Lab", "There is Experiment, Prediction, Difference, Diagnosis."),
+        ("Lab", "There is Experiment, Prediction, Difference, Check, Diagnosis."),
     ],
 )
 def test_an_unknown_kind_is_refused(secondhop: Secondhop, kind: str, remedy: str) -> None:

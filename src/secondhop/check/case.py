@@ -1,0 +1,145 @@
+"""A Service under inspection: what every rule asks of it, worked out once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from functools import cached_property
+from typing import TypeAlias
+
+from ..manifests import Declared, Examined, Resource
+from ..manifests.problems import Path, dotted
+from ..model.cluster import Node, Pod, Service, ServicePort
+from ..model.finding import Certainty, Finding, Severity, Where
+from ..predict.balancers import BALANCERS, Balancer
+from ..predict.entries import Entries, Entry
+from ..predict.landing import Landing, landings, weight_of
+from ..predict.path import Paths
+from ..predict.services import FAMILIES, Target
+from ..predict.share import Sender
+from .catalogue import CATALOGUE
+
+ETP: Path = ("spec", "externalTrafficPolicy")
+
+
+class Surroundings:
+    """What all Services of the input share. balancer: the name of one of BALANCERS."""
+
+    def __init__(self, examined: Examined, balancer: str) -> None:
+        self.examined = examined
+        self.cluster = examined.world.cluster
+        self.paths = Paths(self.cluster)
+        self.entries = Entries(self.paths)
+        self.balancer = balancer
+
+    @cached_property
+    def pods(self) -> dict[str, list[Pod]]:
+        """The pods of each namespace."""
+        found: dict[str, list[Pod]] = {}
+        for pod in self.cluster.pods:
+            found.setdefault(pod.namespace, []).append(pod)
+        return found
+
+
+class Case:
+    """One Service, in its surroundings.
+
+    placed: whether the nodes are the input's. If not, whatever hangs on where pods land cannot be
+    read off the World, and is up to the rules about placements.
+    """
+
+    def __init__(self, declared: Declared, around: Surroundings) -> None:
+        self.declared = declared
+        self.around = around
+        self.service: Service = declared.service
+        self.resource: Resource = declared.resource
+        self.placed = around.examined.nodes_known
+
+    @property
+    def balancer(self) -> Balancer:
+        """The balancer in front; every-node for a Service of a type that it does not serve."""
+        chosen = BALANCERS[self.around.balancer]
+        if chosen.typed and self.service.type != "LoadBalancer":
+            return BALANCERS["every-node"]
+        return chosen
+
+    @cached_property
+    def targets(self) -> tuple[Target, ...]:
+        """Each port in each family, as kube-proxy sees it, if it serves the Service."""
+        found = (
+            self.around.entries.target(self.service, port, family)
+            for port in self.service.ports
+            for family in FAMILIES
+        )
+        return tuple(target for target in found if target is not None)
+
+    @cached_property
+    def entries(self) -> tuple[Entry, ...]:
+        """The outside client at every entry."""
+        return tuple(self.around.entries.of(self.service))
+
+    @cached_property
+    def sender(self) -> Sender:
+        """The balancer, in front of this Service."""
+        return Sender(self.around.paths, self.service, self.balancer)
+
+    @cached_property
+    def used(self) -> tuple[Entry, ...]:
+        """The entries through nodes to which the balancer sends."""
+        return tuple(entry for entry in self.entries if weight_of(self.sender, entry))
+
+    @cached_property
+    def landings(self) -> tuple[Landing, ...]:
+        """Where the balancer's connections land."""
+        return tuple(landings(self.sender, self.entries))
+
+    @property
+    def local(self) -> bool:
+        """Whether externalTrafficPolicy Local is in force for some entry."""
+        return any(t.external_local and t.accessible for t in self.targets)
+
+    def port_path(self, port: ServicePort, *rest: str) -> Path:
+        """Where a port, or a field of it, stands."""
+        return ("spec", "ports", self.service.ports.index(port), *rest)
+
+    def find(
+        self,
+        id: str,
+        path: Path,
+        message: str,
+        remedy: str,
+        *,
+        certainty: Certainty = "certain",
+        severity: Severity | None = None,
+    ) -> Finding:
+        """A finding about this Service. severity: where it is not the usual one."""
+        return Finding(
+            id,
+            severity or CATALOGUE[id].severity,
+            certainty,
+            str(self.resource),
+            dotted(path),
+            message,
+            remedy,
+            place(self.resource, path),
+        )
+
+
+Rule: TypeAlias = Callable[[Case], Iterator[Finding]]
+
+
+def place(resource: Resource, path: Path = ()) -> Where:
+    """Where a field was written, or what should hold it; of what a server gave, only the file."""
+    document = resource.document
+    line = 0 if resource.from_server else document.line(path)
+    return Where(document.source.name, line)
+
+
+def named(nodes: Iterable[Node], count: int, most: int = 3) -> str:
+    """A few nodes by name, and how many more there are."""
+    names: list[str] = []
+    for node in nodes:
+        if len(names) == most:
+            break
+        names.append(node.name)
+    more = count - len(names)
+    return ", ".join(names) + (f" and {more} more" if more else "")

@@ -1,0 +1,149 @@
+"""Requirements: what they ask, and whether it holds for certain."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import NamedTuple, TypeAlias
+
+from ..errors import Problem, UsageError
+from ..model.fate import Fate
+from ..model.finding import Holds, Requirement
+from .case import Case, named, place
+
+_ROUNDING = 1e-9
+
+
+class Asked(NamedTuple):
+    """A requirement as asked for. most: the limit of max-share; 1 for the others."""
+
+    name: str
+    most: float = 1.0
+
+    def __str__(self) -> str:
+        return f"{self.name}={self.most:g}" if self.name == "max-share" else self.name
+
+
+Answer: TypeAlias = tuple[Holds, str]
+
+_SAYS: Mapping[str, str] = {
+    "client-ip": "client-ip: pods see the client's address, whichever way it enters",
+    "no-blackhole": "no-blackhole: no entry drops or refuses",
+    "max-share": "max-share=0.5: no pod gets more of the connections",
+    "valid": "valid: the API server takes every object",
+}
+
+
+def read_requirements(texts: Sequence[str]) -> tuple[Asked, ...]:
+    """The requirements that `--require` names, each once. Raises UsageError."""
+    words = [word.strip() for text in texts for word in text.split(",")]
+    return tuple(dict.fromkeys(_read(word) for word in words))
+
+
+def _read(word: str) -> Asked:
+    name, equals, value = word.partition("=")
+    if name not in _SAYS:
+        raise UsageError(
+            f"--require: there is no requirement {word!r}",
+            "Known are " + "; ".join(_SAYS.values()) + ".",
+        )
+    if name != "max-share":
+        if equals:
+            raise UsageError(f"--require: {name} takes no value", f"Write {name} alone.")
+        return Asked(name)
+    try:
+        most = float(value)
+    except ValueError:
+        most = 0.0
+    if not 0 < most <= 1:
+        raise UsageError(
+            f"--require: {word!r} has no share", "Write a fraction, for example max-share=0.5."
+        )
+    return Asked(name, most)
+
+
+def judge(
+    asked: Sequence[Asked], cases: Sequence[Case], problems: Sequence[Problem]
+) -> Iterator[Requirement]:
+    """Each requirement of each Service that outside traffic can enter. Where there is nothing to
+    judge, or it is broken, it does not hold."""
+    for one in asked:
+        if problems:
+            objects = len({problem.subject for problem in problems})
+            plural = "s of the input are" if objects > 1 else " of the input is"
+            why = f"{objects} object{plural} not valid; mend that first."
+            yield Requirement(one.name, str(one), "input", "no", why)
+        elif one.name == "valid":
+            why = "the API server takes every object."
+            yield Requirement(one.name, str(one), "input", "certain", why)
+        else:
+            yield from _of_services(one, cases)
+
+
+def _of_services(one: Asked, cases: Sequence[Case]) -> Iterator[Requirement]:
+    judged = [case for case in cases if _open(case)]
+    for case in judged:
+        holds, why = _JUDGES[one.name](case, one)
+        where = place(case.resource)
+        yield Requirement(one.name, str(one), str(case.resource), holds, why, where)
+    if not judged:
+        why = "there is no Service that outside traffic can enter, so nothing to judge."
+        yield Requirement(one.name, str(one), "input", "no", why)
+
+
+def _open(case: Case) -> bool:
+    """Whether it is meant to be entered from outside."""
+    service = case.service
+    return service.type in ("NodePort", "LoadBalancer") or bool(service.external_ips)
+
+
+def _client_ip(case: Case, asked: Asked) -> Answer:
+    if not case.used:
+        return "no", "kube-proxy serves no entry of it."
+    if case.balancer.proxies:
+        return "no", f"{case.around.balancer} opens connections of its own."
+    lost = [entry for entry in case.used if entry.outcome.client_ip == "replaced"]
+    if lost and case.placed:
+        return "no", f"{lost[0].outcome.reason}."
+    if not case.placed and not case.local:
+        return "no", "Cluster replaces the client's address; Local would keep it."
+    return "certain", "no connection that is served has its source replaced."
+
+
+def _no_blackhole(case: Case, asked: Asked) -> Answer:
+    if not case.used:
+        return "no", "kube-proxy serves no entry of it."
+    rejected = [e for e in case.used if e.outcome.fate is Fate.REJECTED]
+    if rejected:
+        return "no", f"{rejected[0].outcome.reason}."
+    if not case.placed and case.local:
+        return _HANGS_ON_PLACES
+    lost = [entry for entry in case.used if entry.outcome.fate is not Fate.DELIVERED]
+    if lost:
+        nodes = named(lost[0].nodes, len(lost[0].nodes))
+        return "no", f"through {nodes}: {lost[0].outcome.reason}."
+    return "certain", f"every connection that {case.around.balancer} hands out is served."
+
+
+def _max_share(case: Case, asked: Asked) -> Answer:
+    if not case.landings:
+        return "no", f"{case.around.balancer} has no entry that it could use."
+    if not case.placed and (case.local or case.declared.distribution):
+        return _HANGS_ON_PLACES
+    shares = [(share, pod) for landing in case.landings for pod, share in landing.pods.items()]
+    most, pod = max(shares, default=(0.0, "no pod"))
+    told = f"{pod} gets {most:.1%} behind {case.around.balancer}."
+    return ("certain" if 0 < most <= asked.most + _ROUNDING else "no"), told
+
+
+_HANGS_ON_PLACES: Answer = (
+    "possible",
+    "it hangs on which nodes the pods run; give the nodes (Node objects or a Lab document) to have"
+    " it judged, or use externalTrafficPolicy: Cluster without trafficDistribution.",
+)
+
+
+_JUDGES: Mapping[str, Callable[[Case, Asked], Answer]] = {
+    "client-ip": _client_ip,
+    "no-blackhole": _no_blackhole,
+    "max-share": _max_share,
+}

@@ -1,0 +1,102 @@
+"""Groups of nodes say what each node would, and what a balancer makes of them is its shares."""
+
+from dataclasses import replace
+from ipaddress import ip_interface
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from secondhop.model.cluster import Address, Cluster, Service
+from secondhop.model.flow import DestinationKind
+from secondhop.predict.balancers import BALANCERS
+from secondhop.predict.entries import Entries
+from secondhop.predict.landing import landings
+from secondhop.predict.matrix import cells
+from secondhop.predict.path import Paths
+from secondhop.predict.share import Sender, shares
+
+from .build import GZ1, NODES, XJP1, cluster, endpoint, node
+from .strategies import clusters
+
+CROWD = tuple(
+    node(f"n{k}", k, f"192.168.22.{100 + k}/24", zone=("zone-a", "zone-b", None)[k % 3])
+    for k in range(10, 16)
+)
+"""Nodes that hold no endpoint."""
+
+
+@given(clusters())
+def test_a_group_fares_as_each_of_its_nodes(there: Cluster) -> None:
+    crowded = replace(there, nodes=there.nodes + CROWD)
+    told: dict[tuple[DestinationKind, str, object, str], object] = {}
+    for entry in Entries(Paths(crowded)).of(crowded.services[0]):
+        outcome, family = entry.outcome, entry.target.family
+        for member in entry.nodes:
+            address = entry.address or member.address(family)
+            fates = outcome.fate, outcome.client_ip, [(b.pod, b.share) for b in outcome.backends]
+            key = entry.kind, str(address), entry.address is None or None, member.name
+            assert key not in told
+            told[key] = fates
+    for cell in cells(crowded):
+        to = cell.flow.destination
+        if cell.flow.source.kind != "client" or to.kind in ("clusterIP", "healthCheckNodePort"):
+            continue
+        own = to.kind == "nodePort" or None
+        found = told.pop((to.kind, str(to.address), own, to.node or cell.flow.via or ""), None)
+        barred = to.kind == "loadBalancerIP" and "Ranges" in cell.outcome.reason
+        if found is None or barred:  # kube-proxy serves the address in another role; another client
+            continue
+        predicted = cell.outcome
+        backends = [(b.pod, b.share) for b in predicted.backends]
+        assert found == (predicted.fate, predicted.client_ip, backends)
+    assert not told
+
+
+def admits(service: Service, client: Address) -> bool:
+    return not service.source_ranges or any(client in cidr for cidr in service.source_ranges)
+
+
+@pytest.mark.parametrize("name", sorted(BALANCERS))
+@given(there=clusters(), excluded=st.booleans())
+def test_landings_are_the_shares(name: str, there: Cluster, excluded: bool) -> None:
+    crowd = tuple(replace(n, excluded=excluded and n.zone is None) for n in CROWD)
+    crowded = replace(there, nodes=there.nodes + crowd)
+    service, paths = crowded.services[0], Paths(crowded)
+    assume(all(i.ip.version != 4 or admits(service, i.ip) for i in crowded.client))
+    sender = Sender(paths, service, BALANCERS[name])
+    found = list(landings(sender, Entries(paths).of(service)))
+    expected = [s for s in shares(crowded, service, BALANCERS[name]) if not s.unsent]
+    if BALANCERS[name].typed and service.type != "LoadBalancer":
+        return
+    spread = [(x.family, sorted(x.pods.items()), x.lost) for x in found]
+    wanted = [(s.family, sorted(s.pods.items()), sum(s.lost.values())) for s in expected]
+    for family, pods, lost in wanted:
+        assert any(
+            f == family
+            and [p for p, _ in pods] == [p for p, _ in other]
+            and [x for _, x in other] == pytest.approx([x for _, x in pods])
+            and gone == pytest.approx(lost)
+            for f, other, gone in spread
+        )
+    assert bool(spread) == bool(wanted)
+
+
+def test_a_thousand_nodes_are_a_handful_of_walks() -> None:
+    many = tuple(
+        replace(
+            GZ1,
+            name=f"n{k}",
+            addresses=(ip_interface(f"10.0.{k // 250}.{k % 250}/8"),),
+            pod_cidrs=(),
+        )
+        for k in range(1000)
+    )
+    pods = [endpoint(GZ1), endpoint(XJP1), endpoint(GZ1, 3)]
+    there = cluster(*pods, nodes=NODES + many, external_traffic_policy="Local")
+    found = list(Entries(Paths(there)).of(there.services[0]))
+    assert [(len(e.nodes), str(e.outcome.fate)) for e in found if e.target.family == 4] == [
+        (1, "delivered"),
+        (1, "delivered"),
+        (1001, "dropped"),
+    ]
