@@ -7,7 +7,8 @@ from functools import cached_property
 from typing import TypeAlias
 
 from ..manifests import Declared, Examined, Resource
-from ..manifests.problems import Path, dotted
+from ..manifests.pods import WORKLOADS
+from ..manifests.problems import Path, dotted, printable
 from ..model.cluster import Node, Pod, Service, ServicePort
 from ..model.finding import Certainty, Finding, Severity, Where
 from ..predict.balancers import BALANCERS, Balancer
@@ -38,6 +39,11 @@ class Surroundings:
         for pod in self.cluster.pods:
             found.setdefault(pod.namespace, []).append(pod)
         return found
+
+    @cached_property
+    def employers(self) -> set[str]:
+        """The namespaces that have a workload, whether or not it makes pods."""
+        return {r.namespace for r in self.examined.resources if r.kind in WORKLOADS}
 
 
 class Case:
@@ -131,7 +137,7 @@ def place(resource: Resource, path: Path = ()) -> Where:
     """Where a field was written, or what should hold it; of what a server gave, only the file."""
     document = resource.document
     line = 0 if resource.from_server else document.line(path)
-    return Where(document.source.name, line)
+    return Where(printable(document.source.name), line)
 
 
 def named(nodes: Iterable[Node], count: int, most: int = 3) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ..manifests.problems import printable, shown
 from ..model.cluster import Address, ServicePort
 from ..model.fate import Fate
 from ..model.finding import Finding
@@ -56,7 +57,7 @@ def _why_nobody(case: Case, port: ServicePort, listed: int) -> Finding:
         return case.find(
             "target-port-unknown",
             (*path, "targetPort"),
-            f'no container of the selected pods has a {port.protocol} port named "{target}".',
+            f"no container of the selected pods has a {port.protocol} port named {shown(target)}.",
             "Name one of their ports, or give its number.",
         )
     message = f"no pod of port {port.port} has an address yet: none is placed on a node."
@@ -65,20 +66,28 @@ def _why_nobody(case: Case, port: ServicePort, listed: int) -> Finding:
 
 def _unselected(case: Case) -> Finding:
     """No pod has the selector's labels: an oversight, unless the pods are in another input."""
-    wanted = ",".join(f"{key}={value}" for key, value in case.declared.selector.items())
+    wanted = printable(",".join(f"{k}={value}" for k, value in case.declared.selector.items()))
     here = case.around.pods.get(case.service.namespace, ())
-    known = {f"{key}={value}" for pod in here for key, value in pod.labels.items()}
+    known = {printable(f"{key}={value}") for pod in here for key, value in pod.labels.items()}
     told = f"; their labels: {', '.join(sorted(known))}" if 0 < len(known) <= 8 else ""
-    return case.find(
-        "selector-matches-nothing",
-        ("spec", "selector"),
-        f"none of {len(here)} pods in the input has {wanted}{told}."
-        if here
-        else f"the input has no pod in namespace {case.service.namespace} to look for {wanted}.",
-        "Make the selector and the pods' labels agree." if here else "Give the workload too.",
-        certainty="certain" if here else "possible",
-        severity=None if here else "note",
-    )
+    path, namespace = ("spec", "selector"), case.service.namespace
+    if here:
+        message = f"none of {len(here)} pods in the input has {wanted}{told}."
+        remedy = "Make the selector and the pods' labels agree."
+    elif namespace in case.around.employers:
+        message = f"no workload of the input makes a pod in namespace {namespace}."
+        remedy = "Raise `replicas`, or give it a node that it fits."
+    else:
+        message = f"the input has no pod in namespace {namespace} to look for {wanted}."
+        return case.find(
+            "selector-matches-nothing",
+            path,
+            message,
+            "Give the workload too.",
+            certainty="possible",
+            severity="note",
+        )
+    return case.find("selector-matches-nothing", path, message, remedy)
 
 
 def one_family(case: Case) -> Iterator[Finding]:
@@ -102,7 +111,7 @@ def no_local(case: Case) -> Iterator[Finding]:
         if not _usable(case, target) or any(node(name or "") for name in names):
             continue
         nodes = case.around.cluster.nodes
-        told = sorted(name for name in names if name)
+        told = sorted(printable(name) for name in names if name)
         message = (
             f"no endpoint is on any node: they name {', '.join(told[:3]) or 'no node'}, the"
             f" cluster's are {named(nodes, len(nodes))}. kube-proxy compares the names exactly."

@@ -24,7 +24,10 @@ def switched_off(case: Case) -> Iterator[Finding]:
                 f"zone hints are off for the whole Service, on every node: {len(bare)} of"
                 f" {len(ready)} ready endpoints have none ({bare[0].pod or bare[0]}{where})."
             )
-            remedy = f"Label node {bare[0].node or ''} with topology.kubernetes.io/zone."
+            node = case.around.paths.routes.node(bare[0].node or "")
+            remedy = "Give every endpoint of the EndpointSlices a hint, or none."
+            if node is not None and node.zone is None:
+                remedy = f"Label node {node.name} with topology.kubernetes.io/zone."
             yield case.find("hints-off", _FIELD, message, remedy)
             return
 

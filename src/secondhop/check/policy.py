@@ -124,10 +124,10 @@ def client_ip_lost(case: Case) -> Iterator[Finding]:
         remedy = "Let the pod network leave the source of what a node forwards to its pods alone."
         yield case.find("client-ip-lost", ETP, f"{lost[0].outcome.reason}.", remedy)
         return
-    message = "Cluster replaces the client's address by one of the entry node's."
+    message = "Cluster hides the client's address behind one of the entry node's."
     if case.placed:
         kept = [e.node for e in _like_first(lost[:1] + list(case.used)) if e not in lost]
-        message = f"{lost[0].outcome.reason}."
+        message = f"Cluster hides the client's address: {lost[0].outcome.reason}."
         if kept:
             message += f" {named(kept, len(kept))} keeps it, for a hostNetwork pod of its own."
     yield case.find(

@@ -7,7 +7,7 @@ from typing import NamedTuple, TypeAlias
 
 from ..errors import Problem, UsageError
 from ..model.fate import Fate
-from ..model.finding import Holds, Requirement
+from ..model.finding import Holds, Requirement, Where
 from .case import Case, named, place
 
 _ROUNDING = 1e-9
@@ -71,7 +71,8 @@ def judge(
             objects = len({problem.subject for problem in problems})
             plural = "s of the input are" if objects > 1 else " of the input is"
             why = f"{objects} object{plural} not valid; mend that first."
-            yield Requirement(one.name, str(one), "input", "no", why)
+            where = Where(problems[0].file, problems[0].line)
+            yield Requirement(one.name, str(one), "input", "no", why, where)
         elif one.name == "valid":
             why = "the API server takes every object."
             yield Requirement(one.name, str(one), "input", "certain", why)
@@ -105,7 +106,9 @@ def _client_ip(case: Case, asked: Asked) -> Answer:
     if lost and case.placed:
         return "no", f"{lost[0].outcome.reason}."
     if not case.placed and not case.local:
-        return "no", "Cluster replaces the client's address; Local would keep it."
+        return "no", "Cluster hides the client's address; Local would keep it."
+    if not any(entry.outcome.fate is Fate.DELIVERED for entry in case.used):
+        return "no", "no connection is served at all."
     return "certain", "no connection that is served has its source replaced."
 
 
@@ -130,9 +133,11 @@ def _max_share(case: Case, asked: Asked) -> Answer:
     if not case.placed and (case.local or case.declared.distribution):
         return _HANGS_ON_PLACES
     shares = [(share, pod) for landing in case.landings for pod, share in landing.pods.items()]
-    most, pod = max(shares, default=(0.0, "no pod"))
+    if not shares:
+        return "no", f"no pod gets any connection behind {case.around.balancer}."
+    most, pod = max(shares)
     told = f"{pod} gets {most:.1%} behind {case.around.balancer}."
-    return ("certain" if 0 < most <= asked.most + _ROUNDING else "no"), told
+    return ("certain" if most <= asked.most + _ROUNDING else "no"), told
 
 
 _HANGS_ON_PLACES: Answer = (

@@ -15,11 +15,12 @@ from .source import (
     input_options,
     known_balancer,
     proxy_options,
+    service_name,
     services_of,
 )
 
 if TYPE_CHECKING:
-    from ..manifests import World
+    from ..manifests import Examined, World
     from ..model.finding import Check
 
 _FAILED = 1
@@ -86,7 +87,7 @@ def command(
         examined,
         balancer=known_balancer(balancer),
         asked=asked,
-        services=_wanted(examined.world, service, namespace, labels),
+        services=_wanted(examined, service, namespace, labels),
     )
     _print(found, examined.world, output)
     if not found.met:
@@ -94,10 +95,14 @@ def command(
 
 
 def _wanted(
-    world: World, service: str | None, namespace: str | None, labels: str | None
+    examined: Examined, service: str | None, namespace: str | None, labels: str | None
 ) -> set[str] | None:
     """The Services that svc/NAME, -n and -l leave; None for all."""
+    world = examined.world
     if service is not None:
+        name = f"{namespace or 'default'}/{service_name(service)}"
+        if any(problem.subject == f"Service {name}" for problem in examined.problems):
+            return {name}  # though it may be left out of the world
         return {str(choose(world, service, namespace))}
     if namespace is None and labels is None:
         return None

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
+from codecs import BOM_UTF8
 from collections.abc import Sequence
 
 import click
 
-from ..errors import UsageError
+from ..errors import ManifestError, Problem, UsageError
 
 
 def print_mended(files: Sequence[str]) -> None:
@@ -33,20 +34,31 @@ def write_mended(files: Sequence[str]) -> None:
 
 def _mended(files: Sequence[str]) -> list[tuple[str, str, str]]:
     """Name, text and mended text of every file."""
+    if not files:
+        raise UsageError("there is no file to mend", "Name it with -f.")
     from ..manifests import read_texts
     from ..manifests.mending import mended_text
 
-    if not files:
-        raise UsageError("there is no file to mend", "Name it with -f.")
-    return [(name, text, mended_text(text, name)) for name, text in read_texts(files, sys.stdin)]
+    done = []
+    problems: list[Problem] = []
+    for name, text in read_texts(files, sys.stdin):
+        try:
+            done.append((name, text, mended_text(text, name)))
+        except ManifestError as error:
+            problems += error.problems
+    if problems:
+        raise ManifestError(problems)
+    return done
 
 
 def _replace(name: str, text: str) -> None:
-    """Write beside the file, then rename; its mode is kept, a link stays a link."""
+    """Write beside the file, then rename; mode and byte order mark are kept, a link stays one."""
     target = os.path.realpath(name)
+    with open(target, "rb") as before:
+        marked = before.read(len(BOM_UTF8)) == BOM_UTF8
     descriptor, beside = tempfile.mkstemp(dir=os.path.dirname(target), prefix=".secondhop-")
     try:
-        with open(descriptor, "w", encoding="utf-8", newline="") as file:
+        with open(descriptor, "w", encoding="utf-8-sig" if marked else "utf-8", newline="") as file:
             file.write(text)
         os.chmod(beside, os.stat(target).st_mode & 0o7777)
         os.replace(beside, target)

@@ -145,7 +145,7 @@ def choose(world: World, wanted: str | None, namespace: str | None) -> Service:
             if open_ones
             else "Add a Service to the files given with -f.",
         )
-    services, namespace, name = world.cluster.services, namespace or _DEFAULT, _name(wanted)
+    services, namespace, name = world.cluster.services, namespace or _DEFAULT, service_name(wanted)
     for service in services:
         if (service.namespace, service.name) == (namespace, name):
             return service
@@ -156,7 +156,8 @@ def choose(world: World, wanted: str | None, namespace: str | None) -> Service:
     )
 
 
-def _name(wanted: str) -> str:
+def service_name(wanted: str) -> str:
+    """NAME of `svc/NAME`. Raises UsageError if it names something else."""
     if wanted.endswith((".yaml", ".yml", ".json")):
         raise UsageError(f"{wanted} is a file, not a Service", f"Did you mean -f {wanted}?")
     kind, slash, name = wanted.partition("/")

@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 
 from .homes import Home, best, elsewhere, homes, label_home
 from .mismatch import mismatch
-from .problems import Path, dotted, near, shown
-from .resource import dig
+from .problems import Path, dotted, near, origin, shown
+from .resource import EMPTY, child, dig
 from .schema import KINDS, kind_inside
 from .shapes import TEXT, ListOf, MapOf, Scalar, Shape, Struct
 
@@ -30,12 +30,15 @@ class Finding(NamedTuple):
 
 
 class Survey(NamedTuple):
-    """The mistakes of an object, in the order found; the object with its fields at home, and (home,
-    where written) of those."""
+    """The mistakes of an object, in the order found; the object with its fields at home, (home,
+    where written) of those; of these the ones that are no guess at a misspelt name; and where a
+    level was written whose entries went elsewhere one by one."""
 
     findings: tuple[Finding, ...]
     mended: dict[str, Any]
     moved: tuple[tuple[Path, Path], ...] = ()
+    certain: tuple[tuple[Path, Path], ...] = ()
+    dissolved: tuple[Path, ...] = ()
 
 
 def survey(value: dict[str, Any], kind: str, *, newer: bool = False) -> Survey:
@@ -68,19 +71,38 @@ class _Examination:
         self.newer = newer
         self.findings: list[Finding] = []
         self.strays: deque[_Stray] = deque()
+        self.strangers: deque[_Stray] = deque()
         self.doubtful: list[_Stray] = []
         self.moved: list[tuple[Path, Path]] = []
+        self.guessed: list[tuple[Path, Path]] = []
+        self.dissolved: list[Path] = []
         self.tree: Any = {}
 
     def run(self, value: dict[str, Any]) -> Survey:
         shape = KINDS[self.kind]
         self.tree = self.visit(value, shape, (), ())
-        while self.strays:
-            self.settle(self.strays.popleft())
+        while self.strays or self.strangers:
+            if self.strays:
+                self.settle(self.strays.popleft())
+            else:
+                self.identify(self.strangers.popleft())
         for stray in self.doubtful:
             self.doubt(stray)
         self.missing(self.tree, shape, ())
-        return Survey(tuple(self.findings), self.tree, tuple(self.moved))
+        guesses = [home for home, _ in self.guessed]
+        certain = [
+            (home, stands)
+            for home, stands in self.moved
+            if (home, stands) not in self.guessed
+            and not any(home[: len(guess)] == guess for guess in guesses)
+        ]
+        return Survey(
+            tuple(self.findings),
+            self.tree,
+            tuple(self.moved),
+            tuple(certain),
+            tuple(self.dissolved),
+        )
 
     def find(self, path: Path, message: str, remedy: str, id: str = "invalid-value") -> None:
         self.findings.append(Finding(path, message, remedy, id))
@@ -146,12 +168,17 @@ class _Examination:
     # The strays: home, misspelt, a label, or unknown.
 
     def settle(self, stray: _Stray) -> None:
-        """Find out what one stray is, and put it where it belongs."""
-        name = str(stray.place[-1])
-        known = homes(self.kind).get(name)
+        """Put one stray where its name is known; one whose name is not waits for the others."""
+        known = homes(self.kind).get(str(stray.place[-1]))
         if known:
             self.move(stray, best(known, stray.value, stray.place, self.tree))
-        elif isinstance(stray.struct, MapOf):
+        else:
+            self.strangers.append(stray)
+
+    def identify(self, stray: _Stray) -> None:
+        """Find out what a stray is whose name is not known, and put it where it belongs."""
+        name = str(stray.place[-1])
+        if isinstance(stray.struct, MapOf):
             self.in_map(stray)
         elif self.misspelt(stray, name):
             return
@@ -187,8 +214,11 @@ class _Examination:
             message = f"its entries belong directly under {where}"
             remedy = f"Remove the level {stray.place[-1]}."
             self.find(stray.stands, message, remedy, "misplaced-field")
+            self.dissolved.append(stray.stands)
             for key, item in value.items():
-                self.put((*owner, key), item, (*stray.stands, key))
+                self.doubtful.append(
+                    _Stray((*owner, key), (*stray.stands, key), item, stray.struct)
+                )
         else:
             item = stray.struct.item if isinstance(stray.struct, MapOf) else TEXT
             self.find(stray.stands, *mismatch(value, item))
@@ -211,7 +241,9 @@ class _Examination:
             where = dotted(home.path)
         remedy = f"Did you mean {where}?"
         self.find(stray.stands, f"unknown field {shown(name)}", remedy, "unknown-field")
+        before = len(self.moved)
         self.rehome(stray, home)
+        self.guessed += self.moved[before:]
         return True
 
     def label(self, stray: _Stray) -> bool:
@@ -245,13 +277,14 @@ class _Examination:
         """Set a field of the mended object unless it has a value; mappings are united."""
         at = self.tree
         for part, following in pairwise(path):
-            at = _child(at, part, [] if isinstance(following, int) else {})
+            at = child(at, part, [] if isinstance(following, int) else {})
         last = path[-1]
         present = dig(at, (last,))
-        if isinstance(present, dict) and isinstance(value, dict):
-            for key, item in value.items():
+        if isinstance(present, dict) and (value is None or isinstance(value, dict)):
+            self.dissolved.append(stands)
+            for key, item in (value or {}).items():
                 self.put((*path, key), item, (*stands, key))
-        elif present in (None, {}, []) and isinstance(at, dict):
+        elif present in EMPTY and isinstance(at, dict):
             at[last] = value
             if path != stands:
                 self.moved.append((path, stands))
@@ -282,20 +315,4 @@ class _Examination:
 
     def written(self, place: Path) -> Path:
         """Where a place of the mended object stands in the object as written."""
-        for home, stands in reversed(self.moved):
-            if place[: len(home)] == home:
-                return stands + place[len(home) :]
-        return place
-
-
-def _child(parent: Any, part: str | int, empty: Any) -> Any:
-    """The value under a key or index, made if it is missing; the parent itself if it cannot be."""
-    if isinstance(parent, list) and isinstance(part, int):
-        while len(parent) <= part:
-            parent.append({})
-        return parent[part]
-    if isinstance(parent, dict):
-        if parent.get(part) is None:
-            parent[part] = empty
-        return parent[part]
-    return None
+        return origin(place, self.moved)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .problems import Path, Problems, near, shown
 from .read import Document
 from .reference import reference_lab
 from .resource import Resource
 from .schema import API_VERSIONS, KINDS, kind_inside
+
+if TYPE_CHECKING:
+    from .misplaced import Survey
 
 _GROUPS = {version.rpartition("/")[0] for version in API_VERSIONS.values()} | {"extensions"}
 _CLUSTER_WIDE = ("Node", "Lab")
@@ -61,6 +64,19 @@ def _resource(document: Document, namespace: str, problems: Problems) -> Resourc
         name=name if isinstance(name, str) else "",
         problems=problems,
     )
+
+
+def examined(
+    document: Document, namespace: str, problems: Problems
+) -> tuple[Resource, Survey] | None:
+    """An object of one of our kinds and what is wrong with its fields; None if nothing is."""
+    from .misplaced import survey
+
+    resource = _resource(document, namespace, problems)
+    kind = resource.kind
+    if _skipped(resource) or kind not in KINDS or KINDS[kind].admits(document.object):
+        return None
+    return resource, survey(document.object, kind, newer=resource.from_server)
 
 
 def _skipped(resource: Resource) -> bool:

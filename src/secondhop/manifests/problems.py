@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, TypeAlias
 
 from ..errors import ManifestError, Problem
@@ -59,6 +59,14 @@ def dotted(path: Path) -> str:
         else:
             text += f"[{printable(str(part))}]"
     return text
+
+
+def origin(path: Path, moved: Sequence[tuple[Path, Path]]) -> Path:
+    """Where a path of a mended object was written. moved: (home, where written)."""
+    for home, stands in reversed(moved):
+        if path[: len(home)] == home:
+            return stands + path[len(home) :]
+    return path
 
 
 def printable(text: str) -> str:

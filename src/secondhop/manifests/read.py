@@ -11,16 +11,19 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Any, NamedTuple, TextIO
 
-from .problems import Path, Problems
+from .problems import Path, Problems, origin
 
 _SUFFIXES = (".yaml", ".yml", ".json")
 
 
 class Source:
-    """A text that holds documents; `first` is the line (from 1) where it begins in its file."""
+    """A text that holds documents: of YAML a file's, of JSON one value's.
 
-    def __init__(self, name: str, text: str, first: int = 1) -> None:
-        self.name, self.text, self.first = name, text, first
+    first: the line (from 1) where it begins in its file. begin: of JSON, the character (from 0).
+    """
+
+    def __init__(self, name: str, text: str, first: int = 1, begin: int | None = None) -> None:
+        self.name, self.text, self.first, self.begin = name, text, first, begin
 
     @cached_property
     def lines(self) -> list[Any]:
@@ -54,19 +57,12 @@ class Document(NamedTuple):
             return self.start
         place = self.source.lines[self.number]
         line = place.line
-        for part in (*self.base, *self._written(path)):
+        for part in (*self.base, *origin(path, self.moved)):
             if part not in place.fields:
                 break
             place = place.fields[part]
             line = place.line
         return int(line) + self.source.first - 1
-
-    def _written(self, path: Path) -> Path:
-        """Where a path of the object was written."""
-        for home, stands in reversed(self.moved):
-            if path[: len(home)] == home:
-                return stands + path[len(home) :]
-        return path
 
 
 def read_files(paths: Sequence[str], stdin: TextIO | None = None) -> list[Document]:
@@ -178,7 +174,8 @@ def _json(text: str, name: str) -> list[Document]:
         while (begin := _next_value(text, at)) is not None:
             line += text.count("\n", at, begin)
             value, at = decoder.raw_decode(text, begin)
-            documents.append(Document(value, Source(name, text[begin:at], line), start=line))
+            source = Source(name, text[begin:at], line, begin)
+            documents.append(Document(value, source, start=line))
             line += text.count("\n", begin, at)
     except (ValueError, RecursionError):
         return []

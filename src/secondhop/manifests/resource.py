@@ -11,6 +11,8 @@ from .api.syntax import BAD_CIDR, BAD_IP, BITS_BEYOND, dns_label, dns_subdomain,
 from .problems import Path, Problems, dotted, invalid, printable
 from .read import Document
 
+EMPTY: tuple[Any, ...] = (None, {}, [])
+"""What gives way to a field that is put in its place."""
 LABEL_REMEDY = "Use letters a-z, digits and inner dashes."
 SUBDOMAIN_REMEDY = "Use letters a-z, digits, inner dashes and dots."
 
@@ -124,6 +126,19 @@ def dig(value: Any, path: Sequence[str | int]) -> Any:
         else:
             return None
     return value
+
+
+def child(parent: Any, part: str | int, empty: Any) -> Any:
+    """The value under a key or index, made if it is missing; None if it cannot be."""
+    if isinstance(parent, list) and isinstance(part, int):
+        while len(parent) <= part:
+            parent.append({})
+        return parent[part]
+    if isinstance(parent, dict) and isinstance(part, str):
+        if parent.get(part) in EMPTY:
+            parent[part] = empty
+        return parent[part]
+    return None
 
 
 def protocol_of(value: str | None) -> Protocol:

@@ -55,6 +55,16 @@ def lines(text: str) -> list[Lines]:
     return [document.lines(document.next()) for document in _documents(text)]
 
 
+def events(text: str) -> Iterator[Any]:
+    """Every event of a stream that `load` could read, as PyYAML's parser tells them."""
+    parser = _parser(text)
+    try:
+        while (event := parser.get_event()) is not None:
+            yield event
+    finally:
+        parser.dispose()
+
+
 def _documents(text: str) -> Iterator[_Document]:
     import yaml
 
@@ -92,7 +102,7 @@ class _Document:
         kind = type(event)
         self._count += 1
         if kind is yaml.ScalarEvent:
-            value = _scalar(event)
+            value = scalar(event)
             if event.anchor:
                 self._anchors[event.anchor], self._weights[event.anchor] = value, 1
             return value
@@ -119,7 +129,7 @@ class _Document:
                 fields[len(fields)] = self.lines(item)
         elif type(event) is yaml.MappingStartEvent:
             while type(key := self.next()) is not yaml.MappingEndEvent:
-                name = _scalar(key) if type(key) is yaml.ScalarEvent else self.lines(key).line
+                name = scalar(key) if type(key) is yaml.ScalarEvent else self.lines(key).line
                 fields[name] = self.lines(self.next())._replace(line=key.start_mark.line + 1)
         return Lines(line, fields)
 
@@ -206,7 +216,7 @@ _NUMBER = re.compile(
 )
 
 
-def _scalar(event: Any) -> Any:
+def scalar(event: Any) -> Any:
     """A scalar's value: by its tag if it has one, as text if quoted, else by its looks."""
     text: str = event.value
     if event.tag is None or event.tag == "!":

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-from ..model.cluster import Family, ServicePort
+from ..model.cluster import Address, Family, ServicePort
 from ..model.fate import Fate
 from .entries import Entry
 from .services import Target
@@ -53,10 +53,12 @@ def weight_of(sender: Sender, entry: Entry) -> float:
     return len(entry.nodes) * sender.weight(entry.target, node, entry.outcome)
 
 
-def _door(target: Target, *, proxies: bool) -> object:
+def _door(target: Target, *, proxies: bool) -> Address | None:
     """The address the balancer dials: a load balancer IP that kube-proxy serves, if it hands on
-    what it gets, else the node port."""
-    return target.vips[0] if target.vips and not proxies else None
+    what it gets, else the node port (None), else what the network brings to the nodes."""
+    if target.vips and not proxies:
+        return target.vips[0]
+    return target.external_ips[0] if target.external_ips and not target.port.node_port else None
 
 
 def _landing(ways: list[tuple[Entry, float]], *, one_node: bool) -> Landing:

@@ -21,10 +21,11 @@ _REQUIRED = "required-"
 
 def report(found: Check, kinds: Iterable[Kind]) -> str:
     """The whole log, of one run. kinds: every kind of finding there is."""
-    unmet = [requirement for requirement in found.requirements if not requirement.met]
+    anywhere = Where(found.files[0], 0) if found.files else None
     rules = [*map(_rule, kinds), *(_requirement_rule(name) for name in _names(found.requirements))]
     index = {rule["id"]: n for n, rule in enumerate(rules)}
-    results = [*map(_of_requirement, unmet), *map(_of_finding, found.findings)]
+    results = [_of_requirement(r, anywhere) for r in found.requirements if not r.met]
+    results += map(_of_finding, found.findings)
     seen: Counter[str] = Counter()
     for result in results:
         result["ruleIndex"] = index[result["ruleId"]]
@@ -64,9 +65,10 @@ def _names(requirements: Iterable[Requirement]) -> Iterator[str]:
     yield from dict.fromkeys(requirement.name for requirement in requirements)
 
 
-def _of_requirement(one: Requirement) -> dict[str, Any]:
+def _of_requirement(one: Requirement, anywhere: Where | None) -> dict[str, Any]:
+    """One that does not hold; code scanning wants a file even if it is about all of them."""
     text = f"{one.subject}: {one.asked} does not hold for certain: {one.why}"
-    return _result(f"{_REQUIRED}{one.name}", "error", text, one.subject, one.where)
+    return _result(f"{_REQUIRED}{one.name}", "error", text, one.subject, one.where or anywhere)
 
 
 def _of_finding(one: Finding) -> dict[str, Any]:
@@ -91,7 +93,7 @@ def _uri(file: str) -> str:
     """A relative path stays relative, to where the command ran: viewers join it to the checkout."""
     if os.path.isabs(file):
         return Path(file).as_uri()
-    return quote(Path(os.path.normpath(file)).as_posix())
+    return quote(os.fsencode(Path(os.path.normpath(file)).as_posix()))
 
 
 def _fingerprint(result: dict[str, Any], seen: Counter[str]) -> str:
@@ -102,4 +104,4 @@ def _fingerprint(result: dict[str, Any], seen: Counter[str]) -> str:
         (result["ruleId"], file, location["logicalLocations"][0]["fullyQualifiedName"])
     )
     seen[place] += 1
-    return sha256(f"{place}\n{seen[place]}".encode()).hexdigest()
+    return sha256(f"{place}\n{seen[place]}".encode(errors="replace")).hexdigest()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +12,11 @@ import pytest
 
 from secondhop.errors import ManifestError
 from secondhop.manifests import World, build, read_text
+from secondhop.manifests.resource import dig
 
 REFERENCE = Path(__file__).parents[2] / "fixtures" / "reference"
 Object = dict[str, Any]
+At = tuple[str | int, ...]
 
 
 def service(name: str = "web", **spec: Any) -> Object:
@@ -95,3 +99,31 @@ def complaints(text: str) -> list[str]:
         line = problem.where.partition(":")[2]
         found.append(": ".join(part for part in (line, problem.field, problem.message) if part))
     return found
+
+
+def fields(value: Any, path: At = ()) -> Iterator[At]:
+    """Every field of an object, those in lists too."""
+    items = value.items() if isinstance(value, dict) else enumerate(value)
+    for key, item in items:
+        if isinstance(value, dict):
+            yield (*path, key)
+        if isinstance(item, (dict, list)):
+            yield from fields(item, (*path, key))
+
+
+def parents(value: Any) -> Iterator[At]:
+    yield ()
+    yield from (path for path in fields(value) if isinstance(dig(value, path), dict))
+    yield from (
+        (*path, n)
+        for path in fields(value)
+        if isinstance(dig(value, path), list)
+        for n in range(len(dig(value, path)))
+    )
+
+
+def moved(value: Object, field: At, parent: At) -> Object:
+    changed = copy.deepcopy(value)
+    taken = dig(changed, field[:-1]).pop(field[-1])
+    dig(changed, parent)[field[-1]] = taken
+    return changed

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Iterator
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -13,11 +11,21 @@ from hypothesis import strategies as st
 
 from secondhop.errors import ManifestError
 from secondhop.manifests import build, mend, read_files, read_text
-from secondhop.manifests.problems import Path, dotted
+from secondhop.manifests.problems import dotted
 from secondhop.manifests.resource import dig
 from secondhop.manifests.schema import KINDS
 
-from .helpers import REFERENCE, Object, complaints, deployment, pod, service
+from .helpers import (
+    REFERENCE,
+    Object,
+    complaints,
+    deployment,
+    fields,
+    moved,
+    parents,
+    pod,
+    service,
+)
 
 GOOD: list[Object] = [d.object for d in read_files([str(REFERENCE / "good.yaml")])]
 
@@ -59,34 +67,6 @@ def test_other_mistakes_of_a_misplaced_object_are_found_in_the_same_pass() -> No
         "11: spec.ports[0].nodePort: Invalid value: 80: provided port is not in the valid range. "
         "The range of valid ports is 30000-32767"
     )
-
-
-def fields(value: Any, path: Path = ()) -> Iterator[Path]:
-    """Every field of an object, those in lists too."""
-    items = value.items() if isinstance(value, dict) else enumerate(value)
-    for key, item in items:
-        if isinstance(value, dict):
-            yield (*path, key)
-        if isinstance(item, (dict, list)):
-            yield from fields(item, (*path, key))
-
-
-def parents(value: Any) -> Iterator[Path]:
-    yield ()
-    yield from (path for path in fields(value) if isinstance(dig(value, path), dict))
-    yield from (
-        (*path, n)
-        for path in fields(value)
-        if isinstance(dig(value, path), list)
-        for n in range(len(dig(value, path)))
-    )
-
-
-def moved(value: Object, field: Path, parent: Path) -> Object:
-    changed = copy.deepcopy(value)
-    taken = dig(changed, field[:-1]).pop(field[-1])
-    dig(changed, parent)[field[-1]] = taken
-    return changed
 
 
 MOVES = [
@@ -361,3 +341,15 @@ endpoints:
   hints: {forZones: []}
 """
     assert "3: metadata.name: Required value" in complaints(text)
+
+
+def test_what_is_not_a_list_is_no_home_for_an_items_field() -> None:
+    value = service(ports={"port": 80}, nodePort=30080)
+    before = copy.deepcopy(value)
+    assert mend(value)["spec"]["ports"] == {"port": 80}
+    assert value == before
+
+
+def test_a_name_that_is_not_known_waits_until_the_known_ones_are_home() -> None:
+    value = {**service(), "labels": {}, "tier": "front"}
+    assert mend(value)["metadata"] == {"name": "web", "labels": {"tier": "front"}}
