@@ -113,12 +113,11 @@ def examine(
     if problems.about("Lab"):
         problems.settle()
     selections = tuple(_selections(complete, objects.of("EndpointSlice"), kube_version))
-    ground = machines(lab.nodes, objects.of("Node"))
-    places = Places(ground, lab.placement)
-    pods, workloads = _placed(
-        wanted, Ground(ground), places, selections, stated="placement" in lab.stated
-    )
-    if not nodes_known(objects, lab):
+    known = nodes_known(objects, lab)
+    there = machines(lab.nodes, objects.of("Node"))
+    ground, places = Ground(there, stand_in=not known), Places(there, lab.placement)
+    pods, workloads = _placed(wanted, ground, places, selections, stated="placement" in lab.stated)
+    if not known:
         workloads = [replace(workload, eligible=None) for workload in workloads]
     world = World(
         cluster=Cluster(
@@ -141,9 +140,7 @@ def examine(
     )
     world = with_readiness(world, {})
     world = replace(world, notes=(*world.notes, *unselected(selections, world.cluster)))
-    return Examined(
-        world, problems.found, objects.resources, tuple(complete), nodes_known(objects, lab)
-    )
+    return Examined(world, problems.found, objects.resources, tuple(complete), known)
 
 
 def _placed(

@@ -23,10 +23,14 @@ _DAEMONS_TOLERATE = {
 
 class Ground:
     """The machines of a cluster. Equal questions get the very same set, so that thousands of
-    workloads share a few."""
+    workloads share a few.
 
-    def __init__(self, machines: Sequence[Machine]) -> None:
+    stand_in: the machines stand for unknown ones, which pods are taken to choose.
+    """
+
+    def __init__(self, machines: Sequence[Machine], *, stand_in: bool = False) -> None:
         self.machines = machines
+        self._stand_in = stand_in
         self._sets: dict[str, frozenset[str]] = {}
         self._domains: dict[tuple[frozenset[str], str], Mapping[str, str]] = {}
 
@@ -35,6 +39,7 @@ class Ground:
     ) -> frozenset[str]:
         """Names of the machines that a pod may go to: that it chooses (nodeSelector, required
         nodeAffinity) and whose taints it tolerates, as far as these two count."""
+        chosen = chosen and not self._stand_in
         chooses = (spec.get("nodeSelector"), node_affinity(spec)) if chosen else None
         tolerates = (spec.get("tolerations"), daemon) if taints else None
         signature = repr((chooses, tolerates))

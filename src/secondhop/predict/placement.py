@@ -12,6 +12,7 @@ from typing import NamedTuple, TypeAlias
 from ..model.cluster import Cluster, Node, Service, ServicePortName
 from ..model.placement import Certainty, Outlook
 from ..model.workload import HOSTNAME, Spread, Workload
+from .balancers import Balancer
 from .reach import Reach, reach, wider
 from .services import as_read
 
@@ -169,6 +170,21 @@ class Placements:
         if found is None:
             found = self._joined[key] = tuple(name for part in parts for name in part)
         return found
+
+
+def largest_share(outlook: Outlook, balancer: Balancer, *, local: bool, nodes: int | None) -> float:
+    """The largest share of fresh connections that one pod gets in any placement, or more than that
+    where zones or several workloads count. nodes: how many there are; None: any number.
+
+    Under Cluster every pod gets the same, hints left aside.
+    """
+    if not local or balancer.weighted:
+        return 1 / max(outlook.least, 1)
+    if balancer.one_node:
+        return 1 / outlook.thinnest
+    if balancer.watches == "nothing" and nodes:
+        return 1 / (nodes * outlook.thinnest)
+    return outlook.concentration
 
 
 def _nodes_known(workloads: Iterable[Workload]) -> bool:

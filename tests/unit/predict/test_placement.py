@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from support import world
+from typing import Any
 
-from secondhop.model.cluster import ServicePortName
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from support import pod, service, world
+
+from secondhop.manifests import World
+from secondhop.model.cluster import Cluster, ServicePortName
 from secondhop.model.placement import Outlook
+from secondhop.predict.matrix import cells
 from secondhop.predict.placement import Placements
 
 from .placements import HOST, ZONE, Machine, Pods, Rule, State, manifests, outcomes, verdict
@@ -187,3 +191,63 @@ def test_of_workloads_that_count_each_other_nothing_false_is_certain(
     assert {key: expected[key] for key, value in told.items() if value != "possible"} == {
         key: value for key, value in told.items() if value != "possible"
     }
+
+
+def _placed_as(
+    machines: tuple[Machine, ...], pods: tuple[Pods, ...], end: State, svc: dict[str, Any]
+) -> World:
+    """The World in which this placement is a fact."""
+    running = [
+        pod(f"{one.name}-{machine.name}-{n}", machine.name)
+        for one, row in zip(pods, end, strict=True)
+        for machine, count in zip(machines, row, strict=True)
+        for n in range(count)
+    ]
+    nodes = [machine.manifest(number) for number, machine in enumerate(machines)]
+    return world(*nodes, *running, svc)
+
+
+def _fates(cluster: Cluster) -> dict[object, tuple[object, ...]]:
+    """Fate, health status and certainty of every cell, by its flow."""
+    found: dict[object, tuple[object, ...]] = {}
+    for cell in cells(cluster):
+        source, to = cell.flow.source, cell.flow.destination
+        key = source.kind, source.node, to.kind, to.node, to.address, to.port, cell.flow.via
+        told = cell.outcome
+        found[key] = told.fate, told.http and told.http.status, told.certainty
+    return found
+
+
+SERVICES: list[dict[str, Any]] = [
+    service(externalTrafficPolicy="Local", internalTrafficPolicy="Local"),
+    service(externalTrafficPolicy="Cluster", externalIPs=["198.51.100.7"]),
+    service(type="LoadBalancer", externalTrafficPolicy="Local", healthCheckNodePort=30999)
+    | {"status": {"loadBalancer": {"ingress": [{"ip": "203.0.113.10"}]}}},
+    service(
+        type="LoadBalancer",
+        externalTrafficPolicy="Local",
+        healthCheckNodePort=30999,
+        loadBalancerSourceRanges=["10.0.0.0/8"],
+    )
+    | {"status": {"loadBalancer": {"ingress": [{"ip": "203.0.113.10"}]}}},
+]
+
+
+@settings(max_examples=40, deadline=None)
+@given(MACHINES.filter(lambda m: len(m) < 4), workloads(shared=False), st.sampled_from(SERVICES))
+def test_a_fate_is_certain_exactly_if_every_placement_has_it(
+    machines: tuple[Machine, ...], pods: tuple[Pods, ...], svc: dict[str, Any]
+) -> None:
+    ends = outcomes(machines, pods)
+    assume(len(ends) <= 12)
+    everywhere = [_fates(_placed_as(machines, pods, end, svc).cluster) for end in ends]
+    told = _fates(world(*manifests(machines, pods)[:-1], svc).cluster)
+    assert told.keys() == everywhere[0].keys()
+    for key, (fate, status, certainty) in told.items():
+        seen = {(one[key][0], one[key][1]) for one in everywhere}
+        assert all(one[key][2] is None for one in everywhere)
+        assert (fate, status) in seen
+        if certainty is not None:
+            assert (certainty == "certain") == (len(seen) == 1), key
+        else:
+            assert len(seen) == 1, key
