@@ -26,6 +26,7 @@ class Places:
         self._taken: set[Address] = set()
         self._next: dict[Network, int] = {}
         self._fitting: dict[frozenset[str], list[str]] = {}
+        self._first: dict[int, int] = {}
         self._rooms: dict[int, _Room] = {}
         self.notes: dict[str, None] = {}
 
@@ -76,11 +77,15 @@ class Places:
             return name
         liked = self._preferences.get(one.owner, ())
         wishes = [liked[one.number % len(liked)]] if liked else []
-        for name in chain(wishes, room.from_turn(one.number)):
-            if room.admits(name):
+        first = self._first_open(room.fitting)
+        for name in chain(wishes, room.from_turn(first + one.number)):
+            if room.admits(name) and (one.pod.host_network or self._has_address(name)):
                 room.take(name)
                 room.wished += name in wishes
                 return name
+        full = next(filter(room.admits, room.fitting), None)
+        if full is not None:  # only addresses are short, and whoever gives it one says so
+            return full
         self.notes[f"pod {one.pod} is pending: {room.why_full}"] = None
         return None
 
@@ -103,6 +108,19 @@ class Places:
             else:
                 found.append(address)
         return replace(pod, addresses=tuple(found))
+
+    def _first_open(self, fitting: Sequence[str]) -> int:
+        """Where in a list the machines begin that have addresses left; 0 where all have."""
+        first = self._first.get(id(fitting), 0)
+        while first < len(fitting) and not self._has_address(fitting[first]):
+            first += 1
+        self._first[id(fitting)] = first
+        return first
+
+    def _has_address(self, name: str) -> bool:
+        """Whether a node's ranges are not used up."""
+        cidrs = self._by_name[name].node.pod_cidrs
+        return all(self._next.get(cidr, 0) < cidr.num_addresses - 1 for cidr in cidrs)
 
     def _free(self, cidr: Network) -> Address | None:
         """The lowest free address after the bridge's; an IPv4 range's last is its broadcast."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from support import pod, service, world
 
@@ -234,12 +234,13 @@ SERVICES: list[dict[str, Any]] = [
 
 
 @settings(max_examples=40, deadline=None)
-@given(MACHINES.filter(lambda m: len(m) < 4), workloads(shared=False), st.sampled_from(SERVICES))
+@given(MACHINES, workloads(shared=False), st.sampled_from(SERVICES))
 def test_a_fate_is_certain_exactly_if_every_placement_has_it(
     machines: tuple[Machine, ...], pods: tuple[Pods, ...], svc: dict[str, Any]
 ) -> None:
     ends = outcomes(machines, pods)
-    assume(len(ends) <= 12)
+    if len(ends) > 30:
+        return
     everywhere = [_fates(_placed_as(machines, pods, end, svc).cluster) for end in ends]
     told = _fates(world(*manifests(machines, pods)[:-1], svc).cluster)
     assert told.keys() == everywhere[0].keys()
