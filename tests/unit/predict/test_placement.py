@@ -78,6 +78,36 @@ def test_two_workloads_share_the_nodes() -> None:
     assert outlook(machines, (picky, Pods("b", 1))).always == ("n0",)
 
 
+@pytest.mark.parametrize(
+    "pods",
+    [
+        (Pods("a", 1),),
+        (Pods("a", 3),),
+        (Pods("a", 3, ON_HOSTS),),
+        (Pods("a", 4, (Rule(HOST, 2),)),),
+        (Pods("a", 3, (Rule(HOST, 1, 2),)),),
+        (Pods("a", 2, apart=True),),
+        (Pods("a", None),),
+        (Pods("a", 2), Pods("b", 2, ON_HOSTS)),
+    ],
+)
+def test_without_nodes_the_answer_holds_for_every_number_of_them(pods: tuple[Pods, ...]) -> None:
+    found = Placements(world(*manifests((), pods)).cluster).outlook(WEB)
+    assert found is not None
+    assert not found.nodes_known
+    for count in range(1, 7):
+        machines = nodes(*[""] * count)
+        ends = outcomes(machines, pods)
+        expected = _answers(machines, ends)["empty"]
+        if found.even_up_to is None or count <= found.even_up_to:
+            assert expected == "impossible"
+        elif found.short_above is not None and count > found.short_above:
+            assert expected == "certain"
+        else:
+            assert expected == "possible"
+        assert found.least <= min(sum(map(sum, end)) for end in ends)
+
+
 MACHINES = st.lists(
     st.builds(
         Machine,
