@@ -13,6 +13,7 @@ from ipaddress import IPv4Address, IPv4Network
 from typing import Any, TypeVar, cast
 
 from secondhop.lab.client import Lab
+from secondhop.lab.netns import Namespace
 from secondhop.lab.sandbox import Sandbox
 from secondhop.manifests import World, build, read_text, reference_documents
 from secondhop.model.cluster import Service
@@ -60,6 +61,29 @@ def enter(
         text=True,
         timeout=timeout,
     )
+
+
+def nft_objects(namespace: Namespace) -> list[dict[str, Any]]:
+    """Every nftables object in a namespace, as the program nft says: kind to fields."""
+    with namespace:
+        command = ["/usr/sbin/nft", "-j", "list", "ruleset"]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return list(json.loads(done.stdout)["nftables"])
+
+
+def nft_contents(namespace: Namespace) -> list[str]:
+    """All of it but handles, comparable: the rules of each chain in order, elements in any."""
+    found = []
+    counts: dict[str, int] = {}
+    for one in nft_objects(namespace):
+        [(kind, fields)] = one.items()
+        fields.pop("handle", None)
+        if kind == "rule":
+            chain = f"{fields['family']} {fields['chain']}"
+            fields["number"] = counts[chain] = counts.get(chain, 0) + 1
+        fields["elem"] = sorted(fields.get("elem", ()), key=str)
+        found.append(f"{kind} {fields}")
+    return sorted(found)
 
 
 def world(*objects: dict[str, Any]) -> World:

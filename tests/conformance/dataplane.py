@@ -7,24 +7,19 @@ from collections.abc import Iterator
 from dataclasses import replace
 from ipaddress import ip_address, ip_interface, ip_network
 
-from secondhop.dataplane import iptables
-from secondhop.model.cluster import Address, Cluster, Proxy
+from secondhop.model.cluster import Address, Cluster, Proxy, ProxyMode
 
-from .cases import Selection, UnitFlow, categorize, packetflow
-from .routed import contradictions, scenarios
-from .walker import Packet, Walker, told
+from .cases import Selection, UnitFlow, categorize, packetflow, recorded
+from .routed import contradictions, walker_of
+from .walker import Packet, told
 
-
-def unit_flows() -> list[UnitFlow]:
-    """The packet-flow cases of the iptables mode."""
-    return [case for case in packetflow() if case.cluster.proxy.mode == "iptables"]
+MODES: tuple[ProxyMode, ...] = ("iptables", "nftables")
 
 
 def unit_flow_contradiction(case: UnitFlow) -> str:
     """What a packet-flow case says against the rules of its node; empty when it agrees."""
     here, to = case.cluster.nodes[0], case.flow.destination
-    rules = iptables.rules(case.cluster, here, counters=True, family=to.address.version)
-    walker = Walker(rules, [i.ip for i in here.addresses])
+    walker = walker_of(case.cluster, here, to.address.version)
     packet = Packet(case.flow.source.ip, to.address, to.port, to.protocol)
     ends = walker.walk(packet, made_here=walker.owns(packet.source))
     found = told(ends), any(end.masqueraded for end in ends)
@@ -36,23 +31,23 @@ def unit_flow_contradiction(case: UnitFlow) -> str:
 NODE_IP, CLIENT_IP = ip_interface("192.168.8.1/24"), ip_address("198.51.100.1")
 
 
-def selection_cluster(case: Selection) -> Cluster:
+def selection_cluster(case: Selection, mode: ProxyMode) -> Cluster:
     """The one node of a case, with its Service."""
     [port] = case.service.ports
     return Cluster(
         (replace(case.node, addresses=(NODE_IP,)),),
         services=(case.service,),
         endpoints={case.service.port_name(port): case.endpoints},
-        proxy=Proxy(detect_local=(ip_network("10.0.0.0/8"),)),
+        proxy=Proxy(mode, detect_local=(ip_network("10.0.0.0/8"),)),
     )
 
 
-def selection_contradiction(case: Selection) -> str:
+def selection_contradiction(case: Selection, mode: ProxyMode) -> str:
     """What a case of endpoint selection says against the rules that follow from it: each list is
     asked for by a packet that it serves (semantics §2.2). Empty when it agrees."""
-    service, cluster = case.service, selection_cluster(case)
+    service, cluster = case.service, selection_cluster(case, mode)
     [port] = service.ports
-    walker = Walker(iptables.rules(cluster, cluster.nodes[0], counters=False), [NODE_IP.ip])
+    walker = walker_of(cluster, cluster.nodes[0], 4)
 
     def listed(destination: Address, number: int, wanted: frozenset[str]) -> list[str]:
         found = told(walker.walk(Packet(CLIENT_IP, destination, number), made_here=False))
@@ -72,11 +67,13 @@ def selection_contradiction(case: Selection) -> str:
     return " ".join(said)
 
 
-def all_contradictions() -> Iterator[str]:
-    """Everything that anything says against the rules."""
-    for flow in unit_flows():
-        yield unit_flow_contradiction(flow)
+def all_contradictions(mode: ProxyMode) -> Iterator[str]:
+    """Everything that anything says against the rules of one mode."""
+    for flow in packetflow():
+        if flow.cluster.proxy.mode == mode:
+            yield unit_flow_contradiction(flow)
     for selection in categorize():
-        yield selection_contradiction(selection)
-    for scenario in scenarios():
-        yield from contradictions(scenario)
+        yield selection_contradiction(selection, mode)
+    for scenario in recorded():
+        if scenario.cluster.proxy.mode == mode:
+            yield from contradictions(scenario)

@@ -6,25 +6,29 @@ delivered to that node, and the router hands the Service's addresses to the node
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from functools import cache
 from typing import TypeAlias
 
 from secondhop.dataplane import node as dataplane
 from secondhop.model.cluster import Address, Cluster, Family, Node
 from secondhop.model.fate import Fate
 
-from .cases import RATE_LIMITED, Probe, Scenario, key, recorded
+from .cases import RATE_LIMITED, Probe, Scenario, key
+from .nft_walker import NftWalker
 from .walker import End, Packet, Walker
 
-Walkers: TypeAlias = Mapping[tuple[str, Family], Walker]
+Anyone: TypeAlias = Walker | NftWalker
+Walkers: TypeAlias = Mapping[tuple[str, Family], Anyone]
 
 
-@cache
-def scenarios() -> tuple[Scenario, ...]:
-    """The recorded scenarios of the iptables mode."""
-    return tuple(s for s in recorded() if s.cluster.proxy.mode == "iptables")
+def walker_of(
+    cluster: Cluster, node: Node, family: Family, remembered: Iterable[str] = ()
+) -> Anyone:
+    """Who walks through all that is written on a node. remembered: as the walkers take it."""
+    rules = dataplane.rules(cluster, node, counters=True, family=family)
+    walker = Walker(rules.iptables, own_addresses(node, family), remembered)
+    return NftWalker(rules.nftables, walker, remembered) if rules.nftables else walker
 
 
 def contradictions(scenario: Scenario) -> list[str]:
@@ -44,10 +48,7 @@ def contradictions(scenario: Scenario) -> list[str]:
 def _walkers(cluster: Cluster) -> Walkers:
     families: tuple[Family, ...] = (4, 6)
     return {
-        (node.name, family): Walker(
-            dataplane.rules(cluster, node, counters=True, family=family),
-            own_addresses(node, family),
-        )
+        (node.name, family): walker_of(cluster, node, family)
         for node in cluster.nodes
         for family in families
     }
@@ -78,7 +79,7 @@ def followed(cluster: Cluster, walkers: Walkers, probe: Probe) -> Iterator[End]:
 
 
 def _entered(
-    cluster: Cluster, entry: Walker, here: Walker, left: End, probe: Probe
+    cluster: Cluster, entry: Anyone, here: Anyone, left: End, probe: Probe
 ) -> Iterator[End]:
     """A packet that left its node, at the next. One that comes back to the node that masqueraded it
     is lost; so is one with a source of the node's own, a martian to IPv4 (semantics §13.10)."""
@@ -98,7 +99,8 @@ def objections(cluster: Cluster, probe: Probe, ends: list[End]) -> Iterator[str]
     """What one probe says against the ends of its walk."""
     fates = {_fate(cluster, end) for end in ends}
     if probe.http is not None:
-        if {end.verdict for end in ends} != {"ACCEPT"}:
+        let_in = {"ACCEPT"} if cluster.proxy.mode == "iptables" else {""}
+        if {end.verdict for end in ends} != let_in:
             yield f"health check answered, {ends}"
     elif ends and probe.fate not in fates:
         yield f"{probe.fate}, walked {fates}"

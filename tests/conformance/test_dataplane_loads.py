@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import re
 import subprocess
 from collections.abc import Iterator
 
@@ -9,28 +11,30 @@ import pytest
 from support import sandboxed
 
 from secondhop.dataplane import node as dataplane
-from secondhop.dataplane.iptables import INVALID_COUNTER, LOCALHOST_COUNTER
-from secondhop.dataplane.ruleset import Ruleset, transactions
+from secondhop.dataplane.iptables.layout import INVALID_COUNTER, LOCALHOST_COUNTER
+from secondhop.dataplane.iptables.ruleset import Ruleset, transactions
+from secondhop.dataplane.nftables.ruleset import Table
 from secondhop.lab.netlink import create_counters
 from secondhop.lab.netns import Namespace
-from secondhop.model.cluster import Cluster, Family, Node
+from secondhop.lab.nftables import Loader
+from secondhop.model.cluster import Cluster, Family, Node, ProxyMode
 
-from .cases import categorize
-from .dataplane import selection_cluster, unit_flows
-from .routed import scenarios
+from .cases import categorize, packetflow, recorded
+from .dataplane import selection_cluster
 
+BLOCK = re.compile(r"^\t(chain|set|map) (\S+) \{\n(.*?)^\t\}", re.M | re.S)
+ELEMENTS = re.compile(r"elements = \{ (.*) \}", re.S)
 PROGRAM: dict[Family, str] = {4: "/usr/sbin/iptables-nft", 6: "/usr/sbin/ip6tables-nft"}
 
 
-def situations() -> Iterator[tuple[Cluster, Node]]:
+def situations(mode: ProxyMode) -> Iterator[tuple[Cluster, Node]]:
     """Every node of the unit tests, and one of each recording."""
-    for flow in unit_flows():
-        yield flow.cluster, flow.cluster.nodes[0]
-    for selection in categorize():
-        cluster = selection_cluster(selection)
-        yield cluster, cluster.nodes[0]
-    for number, scenario in enumerate(scenarios()):
-        yield scenario.cluster, scenario.cluster.nodes[number % 3]
+    clusters = [case.cluster for case in packetflow()]
+    clusters += [selection_cluster(case, mode) for case in categorize()]
+    clusters += [scenario.cluster for scenario in recorded()]
+    for number, cluster in enumerate(clusters):
+        if cluster.proxy.mode == mode:
+            yield cluster, cluster.nodes[number % len(cluster.nodes)]
 
 
 def differences(family: Family) -> tuple[int, list[str]]:
@@ -39,8 +43,8 @@ def differences(family: Family) -> tuple[int, list[str]]:
     counters = create_counters(namespace, INVALID_COUNTER, LOCALHOST_COUNTER)
     loaded: list[Ruleset] = [{}]
     found = []
-    for cluster, node in situations():
-        rules = dataplane.rules(cluster, node, counters=counters, family=family)
+    for cluster, node in situations("iptables"):
+        rules = dataplane.rules(cluster, node, counters=counters, family=family).iptables
         if rules in loaded:
             continue
         for text in transactions(loaded[-1], rules):
@@ -49,6 +53,47 @@ def differences(family: Family) -> tuple[int, list[str]]:
         if by_chain(run(namespace, f"{PROGRAM[family]}-save")[0]) != written(rules):
             found.append(f"the kernel has other rules than {rules}")
     return len(loaded) - 1, found
+
+
+def nft_differences(family: Family) -> tuple[int, list[str]]:
+    """The same of kube-proxy's tables."""
+    namespace = Namespace.create("node")
+    loader = Loader(namespace)
+    loaded: list[Table] = []
+    found = []
+    for cluster, node in situations("nftables"):
+        table = dataplane.rules(cluster, node, counters=False, family=family).nftables
+        if table is None or table in loaded:
+            continue
+        asyncio.run(loader.sync(table))
+        loaded.append(table)
+        text, complaints = run(
+            namespace, "/usr/sbin/nft", "-s", "list", "table", *table.name.split()
+        )
+        found += complaints
+        if nft_read(text) != nft_written(table):
+            found.append(f"the kernel has {nft_read(text)}, not {nft_written(table)}")
+    return len(loaded), found
+
+
+def nft_written(table: Table) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
+    chains = {name: [*chain.rules] for name, chain in table.chains.items()}
+    sets = {name: sorted(k + v for k, v in s.elements.items()) for name, s in table.sets.items()}
+    return chains, sets
+
+
+def nft_read(text: str) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
+    """Rules by chain and elements by set, as nft prints them."""
+    chains, sets = {}, {}
+    for kind, name, body in BLOCK.findall(text):
+        if kind == "chain":
+            lines = [line.strip() for line in body.splitlines()]
+            chains[name] = [x for x in lines if not x.startswith(("type ", "comment "))]
+        else:
+            listed = ELEMENTS.search(body)
+            words = " ".join(listed[1].split()) if listed else ""
+            sets[name] = sorted(one for one in words.split(", ") if one)
+    return chains, sets
 
 
 def run(namespace: Namespace, *command: str, text: str = "") -> tuple[str, list[str]]:
@@ -79,5 +124,13 @@ def by_chain(saved: str) -> dict[tuple[str, str], list[str]]:
 @pytest.mark.parametrize(("family", "at_least"), [(4, 140), (6, 50)])
 def test_the_kernel_takes_every_ruleset_as_written(family: Family, at_least: int) -> None:
     count, found = sandboxed(lambda: differences(family))
+    assert found == []
+    assert count >= at_least
+
+
+@pytest.mark.usefixtures("able")
+@pytest.mark.parametrize(("family", "at_least"), [(4, 120), (6, 50)])
+def test_the_kernel_takes_every_table_as_written(family: Family, at_least: int) -> None:
+    count, found = sandboxed(lambda: nft_differences(family))
     assert found == []
     assert count >= at_least

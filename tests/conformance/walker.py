@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from ipaddress import ip_address, ip_network
 
-from secondhop.dataplane.ruleset import Ruleset
+from secondhop.dataplane.iptables.ruleset import Ruleset
 from secondhop.model.cluster import Address, Protocol
 
 KNOWN_MATCHES = {
@@ -117,14 +117,18 @@ class Walker:
                 return End(packet, verdict, False)
         if arrives and not made_here:
             return End(packet, said, False)
+        return End(packet, said, self.masquerades(packet))
+
+    def masquerades(self, packet: Packet) -> bool:
+        """Whether the last translation gives a leaving packet the node's address."""
         [(_, last)] = self._chain("nat", "POSTROUTING", packet)
-        return End(packet, said, last == "MASQUERADE")
+        return last == "MASQUERADE"
 
     def _chain(
         self, table: str, chain: str, packet: Packet, at: int = 0
     ) -> Iterator[tuple[Packet, str]]:
         """The packet and the verdict at every way out; an empty verdict goes on in the caller."""
-        rules = self._tables[table].get(chain, [])
+        rules = self._tables.get(table, {}).get(chain, [])
         for index in range(at, len(rules)):
             rule = rules[index]
             if not self._matches(rule, packet):

@@ -1,25 +1,30 @@
 """The rules of a lab node against those that a real kube-proxy v1.36 and flannel's rules left."""
 
+import asyncio
 import subprocess
 from ipaddress import ip_address, ip_interface, ip_network
 from pathlib import Path
 
 import pytest
-from support import sandboxed
+from support import nft_contents, sandboxed
 
 from secondhop.dataplane import node as dataplane
-from secondhop.dataplane.iptables import INVALID_COUNTER, LOCALHOST_COUNTER
-from secondhop.dataplane.ruleset import transactions
+from secondhop.dataplane.iptables.layout import INVALID_COUNTER, LOCALHOST_COUNTER
+from secondhop.dataplane.iptables.ruleset import transactions
+from secondhop.dataplane.nftables.layout import rules as nftables_rules
+from secondhop.lab.iptables import Restore
 from secondhop.lab.netlink import create_counters
 from secondhop.lab.netns import Namespace
-from secondhop.lab.proxy import Restore
+from secondhop.lab.nftables import Context, Loader
 from secondhop.model.cluster import (
     Cluster,
     Cni,
     Endpoint,
+    Family,
     Node,
     Policy,
     Proxy,
+    ProxyMode,
     Service,
     ServicePort,
     ServicePortName,
@@ -29,7 +34,7 @@ DATA = Path(__file__).parent / "data"
 PODS = ip_network("10.42.0.0/16")
 
 
-def recorded_cluster(policy: Policy, cluster_ip: str) -> Cluster:
+def recorded_cluster(policy: Policy, cluster_ip: str, mode: ProxyMode = "iptables") -> Cluster:
     kubernetes = Service(
         "default",
         "kubernetes",
@@ -58,8 +63,8 @@ def recorded_cluster(policy: Policy, cluster_ip: str) -> Cluster:
                 Endpoint(ip_address("10.42.1.2"), 80, "web-xjp1-0", "xjp1"),
             ),
         },
-        cni=Cni(pod_cidrs=(PODS,)),
-        proxy=Proxy(detect_local=(PODS,)),
+        cni=Cni(pod_cidrs=(PODS,), service_cidrs=(ip_network("10.43.0.0/16"),)),
+        proxy=Proxy(mode, detect_local=(PODS,)),
     )
 
 
@@ -67,7 +72,7 @@ def saved(cluster: Cluster, node: str) -> list[str]:
     namespace = Namespace.create(node)
     assert create_counters(namespace, INVALID_COUNTER, LOCALHOST_COUNTER)
     rules = dataplane.rules(cluster, cluster.node(node), counters=True)
-    for text in transactions({}, rules):
+    for text in transactions({}, rules.iptables):
         Restore(namespace, text).finish()
     with namespace:
         command = ["/usr/sbin/iptables-nft-save"]
@@ -102,3 +107,29 @@ def by_chain(lines: list[str]) -> dict[tuple[str, str], list[str]]:
         elif word == "-A":
             found.setdefault((table, line.split()[1]), []).append(line)
     return found
+
+
+def nft_tables(cluster: Cluster, node: str, recorded: str) -> tuple[list[str], list[str]]:
+    """Our tables of both families, and the recorded ones, as the same kernel and nft tell them."""
+    ours, theirs = Namespace.create(node), Namespace.create("recorded")
+    families: tuple[Family, ...] = (4, 6)
+    for family in families:
+        table = nftables_rules(cluster, cluster.node(node), family)
+        asyncio.run(Loader(ours).sync(table))
+    Context(theirs).run(recorded)
+    return nft_contents(ours), nft_contents(theirs)
+
+
+@pytest.mark.parametrize("node", ["gz1", "xjp1"])
+@pytest.mark.parametrize(
+    ("scenario", "policy", "cluster_ip"),
+    [("a", "Cluster", "10.43.211.182"), ("b", "Local", "10.43.67.90")],
+)
+def test_a_lab_nodes_table_reads_like_the_recorded_nodes(
+    scenario: str, policy: Policy, cluster_ip: str, node: str
+) -> None:
+    """Sets, maps, chains, names, comments, elements, and the rules of every chain in order."""
+    recorded = (DATA / f"{scenario}-{node}.nft").read_text()
+    cluster = recorded_cluster(policy, cluster_ip, "nftables")
+    ours, theirs = sandboxed(lambda: nft_tables(cluster, node, recorded))
+    assert ours == theirs

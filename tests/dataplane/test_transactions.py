@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support import sandboxed
 
-from secondhop.dataplane.ruleset import Ruleset, transactions
+from secondhop.dataplane.iptables.ruleset import Ruleset, transactions
+from secondhop.lab.iptables import Restore
 from secondhop.lab.netns import Namespace
-from secondhop.lab.proxy import Restore
 
 NAMES = ("KUBE-A", "KUBE-B", "KUBE-C")
 LEAVES = ("-j ACCEPT", "-j DROP", "-s 10.0.0.0/8 -j RETURN")

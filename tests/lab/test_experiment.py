@@ -15,6 +15,7 @@ from secondhop.experiment.plan import flows
 from secondhop.experiment.run import Probed, run
 from secondhop.lab.client import Lab
 from secondhop.manifests import World, with_policy
+from secondhop.model.cluster import ProxyMode
 from secondhop.model.fate import Fate, Seen, Trial
 
 POD = "traffic-test-"
@@ -44,8 +45,23 @@ def disagreements(made: Sequence[Trial]) -> list[Trial]:
     return [trial for trial in made if not trial.agree]
 
 
-def test_the_reference_experiment() -> None:
-    made = trials(reference()[0])
+MODES: tuple[ProxyMode, ...] = ("iptables", "nftables")
+
+
+def in_mode(mode: ProxyMode, of: World) -> World:
+    proxy = replace(of.cluster.proxy, mode=mode)
+    return replace(of, cluster=replace(of.cluster, proxy=proxy))
+
+
+@pytest.mark.parametrize(
+    ("mode", "rule"),
+    [
+        ("iptables", "-A KUBE-EXTERNAL-SERVICES -p tcp "),
+        ("nftables", "element ip kube-proxy no-endpoint-nodeports { tcp . 30316 "),
+    ],
+)
+def test_the_reference_experiment(mode: ProxyMode, rule: str) -> None:
+    made = trials(in_mode(mode, reference()[0]))
     assert rows(made) == [
         ("Cluster", "xjp1", "delivered", ["10.42.1.1"], [1]),
         ("Cluster", "gz1", "delivered", ["10.42.0.0"], [2]),
@@ -54,7 +70,7 @@ def test_the_reference_experiment() -> None:
     ]
     assert not disagreements(made)
     assert all(t.observed.attempts == 12 for t in made)
-    assert "-A KUBE-EXTERNAL-SERVICES" in made[3].observed.evidence
+    assert f"hit {rule}" in made[3].observed.evidence
 
 
 def test_host_gw_shows_the_entry_nodes_own_address() -> None:
@@ -86,10 +102,12 @@ THREE = [
 NETWORK = {"podCIDR": "10.50.0.0/16", "serviceCIDR": "10.96.0.0/16"}
 
 
-def test_three_nodes_with_two_one_and_no_pods() -> None:
+@pytest.mark.parametrize("mode", MODES)
+def test_three_nodes_with_two_one_and_no_pods(mode: ProxyMode) -> None:
     placed = {"web": ["a", "a", "b"]}
+    built = world(lab(THREE, network=NETWORK, placement=placed), deployment(replicas=3), service())
     made = trials(
-        world(lab(THREE, network=NETWORK, placement=placed), deployment(replicas=3), service()),
+        in_mode(mode, built),
         attempts=80,  # that one of three pods is never chosen: once in 10^13
     )
     assert not disagreements(made)
@@ -104,12 +122,20 @@ def test_three_nodes_with_two_one_and_no_pods() -> None:
     assert len({seen.pod for seen in made[2].observed.seen}) == 3
 
 
-def test_nobody_ready_is_rejected_everywhere() -> None:
-    made = trials(world(lab(THREE, network=NETWORK), pod("web-0", "a", ready=False), service()))
+@pytest.mark.parametrize(
+    ("mode", "rule"),
+    [
+        ("iptables", "-A KUBE-EXTERNAL-SERVICES -p tcp "),
+        ("nftables", "element ip kube-proxy no-endpoint-nodeports { tcp . 30080 "),
+    ],
+)
+def test_nobody_ready_is_rejected_everywhere(mode: ProxyMode, rule: str) -> None:
+    built = world(lab(THREE, network=NETWORK), pod("web-0", "a", ready=False), service())
+    made = trials(in_mode(mode, built))
     assert {t.observed.fate for t in made} == {Fate.REJECTED}
     assert all(t.observed.fates == {Fate.REJECTED: 12} for t in made)  # none rate-limited
     assert not disagreements(made)
-    assert "ICMP 3/3 from 10.1.0.1" in made[0].observed.evidence
+    assert f"ICMP 3/3 from 10.1.0.1, by {rule}" in made[0].observed.evidence
 
 
 def test_a_failing_readiness_probe_counts() -> None:
@@ -142,17 +168,19 @@ def test_waiting_drops_out_agrees_with_the_proof() -> None:
     assert "-A KUBE-EXTERNAL-SERVICES" in waited[3].observed.evidence
 
 
+@pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("seed", range(12))
-def test_any_lab_agrees(seed: int) -> None:
-    made = trials(random_world(seed))
+def test_any_lab_agrees(seed: int, mode: ProxyMode) -> None:
+    made = trials(in_mode(mode, random_world(seed)))
     assert made
     assert not disagreements(made)
 
 
 @pytest.mark.soak
+@pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("seed", range(1000, 1200))
-def test_two_hundred_labs_agree(seed: int) -> None:
-    assert not disagreements(trials(random_world(seed)))
+def test_four_hundred_labs_agree(seed: int, mode: ProxyMode) -> None:
+    assert not disagreements(trials(in_mode(mode, random_world(seed))))
 
 
 def test_curl_inside_the_client_finds_what_the_table_says() -> None:
@@ -283,8 +311,8 @@ def test_an_endpoint_that_is_on_no_node() -> None:
         trials(world(service(), one))
 
 
-@pytest.mark.parametrize("proxy", [{"mode": "nftables"}, {"external": "/usr/bin/kube-proxy"}])
-def test_what_the_lab_cannot_be_yet(proxy: dict[str, str]) -> None:
+def test_what_the_lab_cannot_be_yet() -> None:
+    proxy = {"external": "/usr/bin/kube-proxy"}
     asked = {"apiVersion": "secondhop/v1", "kind": "Lab", "proxy": proxy}
     with pytest.raises(EnvironmentUnable):
         trials(world(asked, deployment(), service()))

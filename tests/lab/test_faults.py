@@ -80,8 +80,8 @@ def test_a_restore_that_fails_is_reported_with_its_complaint(tmp_path: Path) -> 
 
 def test_no_iptables_is_named_with_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
     from secondhop.errors import EnvironmentUnable
-    from secondhop.lab import proxy
+    from secondhop.lab import iptables
 
     monkeypatch.setattr(shutil, "which", lambda name, path=None: None)
     with pytest.raises(EnvironmentUnable, match="apt-get install iptables"):
-        proxy.restore_program()
+        iptables.restore_program()

@@ -120,7 +120,7 @@ _KINDS = (
     # Source ranges.
     Kind(
         "ranges-cut-off-pods",
-        "Source ranges also bar pods and nodes",
+        "Source ranges also bar pods",
         "warning",
         "Callers inside the cluster time out at the load balancer IP.",
     ),

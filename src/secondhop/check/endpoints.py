@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..manifests.problems import printable, shown
+from ..manifests.problems import Path, printable, shown
 from ..model.cluster import Address, ServicePort
 from ..model.fate import Fate
 from ..model.finding import Finding
@@ -60,8 +60,9 @@ def _why_nobody(case: Case, port: ServicePort, listed: int) -> Finding:
             f"no container of the selected pods has a {port.protocol} port named {shown(target)}.",
             "Name one of their ports, or give its number.",
         )
-    message = f"no pod of port {port.port} has an address yet: none is placed on a node."
-    return case.find("no-ready-endpoint", path, message, "See why the pods are pending.")
+    message = f"none of the pods behind port {port.port} is on a node of the input."
+    remedy = "See why they are pending, or give their nodes too."
+    return case.find("no-ready-endpoint", path, message, remedy)
 
 
 def _unselected(case: Case) -> Finding:
@@ -125,11 +126,11 @@ def no_local(case: Case) -> Iterator[Finding]:
 def claimed_twice(case: Case) -> Iterator[Finding]:
     """An address and port that kube-proxy may serve for another Service (§3.2)."""
     for target in case.targets:
-        doors: list[tuple[str, Address]] = [
-            *(("externalIPs", ip) for ip in target.external_ips),
-            *(("status.loadBalancer.ingress", ip) for ip in target.vips),
+        doors: list[tuple[Path, Address]] = [
+            *((("spec", "externalIPs"), ip) for ip in target.external_ips),
+            *((("status", "loadBalancer", "ingress"), ip) for ip in target.vips),
         ]
-        for field, address in doors:
+        for path, address in doors:
             match = case.around.entries.claimed(target, address)
             if match is None or match.target.service is case.service:
                 continue
@@ -137,9 +138,7 @@ def claimed_twice(case: Case) -> Iterator[Finding]:
                 f"{address}:{target.port.port} is claimed by Service {match.target.service} too;"
                 " which of the two is served is left open."
             )
-            path = ("spec", field) if field == "externalIPs" else tuple(field.split("."))
-            remedy = "Give each its own port or address."
-            yield case.find("claimed-twice", path, message, remedy)
+            yield case.find("claimed-twice", path, message, "Give each its own port or address.")
 
 
 def not_served(case: Case) -> Iterator[Finding]:

@@ -126,7 +126,8 @@ def client_ip_lost(case: Case) -> Iterator[Finding]:
         return
     message = "Cluster hides the client's address behind one of the entry node's."
     if case.placed:
-        kept = [e.node for e in _like_first(lost[:1] + list(case.used)) if e not in lost]
+        alike = _like_first(lost[:1] + list(case.used))
+        kept = [entry.node for entry in alike if entry.outcome.client_ip == "kept"]
         message = f"Cluster hides the client's address: {lost[0].outcome.reason}."
         if kept:
             message += f" {named(kept, len(kept))} keeps it, for a hostNetwork pod of its own."

@@ -100,9 +100,16 @@ def _open(case: Case) -> bool:
     return service.type in ("NodePort", "LoadBalancer") or bool(service.external_ips)
 
 
+def _unentered(case: Case) -> Answer:
+    """Of a Service through no entry of which the balancer sends."""
+    if case.entries:
+        return "no", f"{case.around.balancer} finds no healthy node to send to."
+    return "no", "kube-proxy serves no entry of it: no node port, no IP in its status."
+
+
 def _client_ip(case: Case, asked: Asked) -> Answer:
     if not case.used:
-        return "no", "kube-proxy serves no entry of it."
+        return _unentered(case)
     if case.balancer.proxies:
         return "no", f"{case.around.balancer} opens connections of its own."
     lost = [entry for entry in case.used if entry.outcome.client_ip == "replaced"]
@@ -112,12 +119,12 @@ def _client_ip(case: Case, asked: Asked) -> Answer:
         return "no", "Cluster hides the client's address; Local would keep it."
     if not any(entry.outcome.fate is Fate.DELIVERED for entry in case.used):
         return "no", "no connection is served at all."
-    return "certain", "no connection that is served has its source replaced."
+    return "certain", "every connection that is served shows the client's address."
 
 
 def _no_blackhole(case: Case, asked: Asked) -> Answer:
     if not case.used:
-        return "no", "kube-proxy serves no entry of it."
+        return _unentered(case)
     rejected = [e for e in case.used if e.outcome.fate is Fate.REJECTED]
     if rejected:
         return "no", f"{rejected[0].outcome.reason}."
@@ -132,7 +139,7 @@ def _no_blackhole(case: Case, asked: Asked) -> Answer:
 
 def _max_share(case: Case, asked: Asked) -> Answer:
     if not case.landings:
-        return "no", f"{case.around.balancer} has no entry that it could use."
+        return _unentered(case)
     hinted = bool(case.declared.distribution)
     if not case.placed and (hinted or (case.local and case.outlook is None)):
         return _HANGS_ON_PLACES

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..model.cluster import Cluster, Family, Network, Node
-from .ruleset import Ruleset
+from .iptables.ruleset import Ruleset
 
 _MARK = '-m mark --mark 0x4000/0x4000 -m comment --comment "flanneld masq" -j RETURN'
 _MULTICAST: dict[Family, str] = {4: "224.0.0.0/4", 6: "ff00::/8"}

@@ -1,22 +1,43 @@
-"""Everything that is written on a node: kube-proxy's chains first, then flannel's."""
+"""Everything that is written on a node: kube-proxy's rules, then flannel's."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, NamedTuple
+
 from ..model.cluster import Cluster, Family, Node
-from . import flannel, iptables
-from .ruleset import Ruleset
+from . import flannel
+from .iptables import layout as iptables
+from .iptables.ruleset import Ruleset
+
+if TYPE_CHECKING:
+    from .nftables.ruleset import Table
 
 
-def rules(cluster: Cluster, node: Node, *, counters: bool, family: Family = 4) -> Ruleset:
-    """One node's ruleset of one family in iptables mode; counters: whether the kernel has
-    kube-proxy's."""
-    merged: dict[str, dict[str, tuple[str, ...]]] = {}
-    for part in (
-        iptables.rules(cluster, node, counters=counters, family=family),
-        flannel.rules(cluster, node, family),
-    ):
+class Rules(NamedTuple):
+    """One node's rules of one family. flannel's are in iptables whichever mode kube-proxy is in;
+    nftables: kube-proxy's table in nftables mode, else None."""
+
+    iptables: Ruleset
+    nftables: Table | None
+
+
+def rules(cluster: Cluster, node: Node, *, counters: bool, family: Family = 4) -> Rules:
+    """What the node's kernel should hold. counters: as `iptables.layout.rules` takes them."""
+    overlay = flannel.rules(cluster, node, family)
+    if cluster.proxy.mode == "nftables":
+        from .nftables import layout as nftables  # iptables mode starts without it
+
+        return Rules(overlay, nftables.rules(cluster, node, family))
+    proxy = iptables.rules(cluster, node, counters=counters, family=family)
+    return Rules(_joined(proxy, overlay), None)
+
+
+def _joined(*parts: Ruleset) -> Ruleset:
+    """Rulesets as one: of a chain that several write, the rules in their order."""
+    found: dict[str, dict[str, tuple[str, ...]]] = {}
+    for part in parts:
         for table, chains in part.items():
-            into = merged.setdefault(table, {})
+            into = found.setdefault(table, {})
             for chain, lines in chains.items():
                 into[chain] = (*into.get(chain, ()), *lines)
-    return merged
+    return found

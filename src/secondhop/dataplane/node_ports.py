@@ -1,4 +1,4 @@
-"""Which of a node's addresses answer node ports in iptables mode (semantics §1.4, §3.2)."""
+"""Which of a node's addresses answer node ports (semantics §1.4, §3.2)."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ LOOPBACK = IPv4Network("127.0.0.0/8")
 def accepted_ranges(proxy: Proxy, node: Node, family: Family) -> tuple[Network, ...]:
     """`nodePortAddresses` as the proxy of one family takes it; empty for every address.
 
-    "primary" is the node's InternalIP. Nothing left for the family means every address; so does a
-    range of zero length, whatever stands beside it.
+    "primary", the default in nftables mode, is the node's InternalIP. Nothing left for the family
+    means every address; so does a range of zero length, whatever stands beside it.
     """
+    own = [ip_network(ip) for ip in [node.address(family)] if ip]
+    if not proxy.node_port_addresses and proxy.mode == "nftables":
+        return tuple(own)
     every: list[Network] = []
     for one in proxy.node_port_addresses:
-        if one == "primary":
-            every += [ip_network(ip) for ip in [node.address(family)] if ip]
-        else:
-            every.append(one)
+        every += own if one == "primary" else [one]
     ranges = tuple(n for n in every if n.version == family)
     return () if any(n.prefixlen == 0 for n in ranges) else ranges
 

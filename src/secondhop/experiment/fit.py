@@ -17,11 +17,6 @@ def refuse_unfit(world: World, service: Service) -> None:
     """Raises UsageError with everything in the input that the lab cannot be, EnvironmentUnable for
     what it cannot be yet."""
     cluster = world.cluster
-    if cluster.proxy.mode != "iptables":
-        raise EnvironmentUnable(
-            f"the lab writes kube-proxy's rules in iptables mode, not in {cluster.proxy.mode} mode",
-            "Leave proxy.mode out of the Lab file, or believe the prediction.",
-        )
     if world.lab.external_proxy:
         raise EnvironmentUnable(
             "the lab cannot yet put a stock kube-proxy in its proxy's seat",

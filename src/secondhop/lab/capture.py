@@ -1,23 +1,20 @@
 """Evidence that a rule dropped or rejected a packet: the rule itself reports it.
 
-Before each rule that drops or rejects stands one with the same match and target NFLOG. What
-arrives there names the rule and carries the packet's headers, so that a probe's own SYN is
-recognised by its addresses and ports, within microseconds instead of a timeout. Numbers are those
-of <linux/netfilter/nfnetlink_log.h>.
+Before each rule that drops or rejects stands one with the same match that logs to a netlink group
+(the loaders' `instrument`). What arrives there names the rule and carries the packet's headers, so
+that a probe's own SYN is recognised by its addresses and ports, within microseconds instead of a
+timeout. Numbers are those of <linux/netfilter/nfnetlink_log.h>.
 """
 
 from __future__ import annotations
 
 import asyncio
-import re
 import socket
 import struct
-import zlib
 from collections.abc import Callable
 from ipaddress import IPv4Address
 from typing import NamedTuple, TypeAlias
 
-from ..dataplane.ruleset import Ruleset
 from .netlink import Netfilter, attribute, attributes, messages
 from .netns import Namespace
 
@@ -25,8 +22,6 @@ GROUP = 1
 
 _SUBSYSTEM_LOG = 4
 _PACKET, _CONFIG = _SUBSYSTEM_LOG << 8, _SUBSYSTEM_LOG << 8 | 1
-_REFUSES = re.compile(r"-j (DROP|REJECT)\b.*$")
-_COUNTS = re.compile(r"-m nfacct --nfacct-name \S+ ")
 _COPY_BYTES = 64
 _BUFFER = 4 * 1024 * 1024
 
@@ -40,50 +35,27 @@ class Packet(NamedTuple):
     destination_port: int
 
 
+class Verdict(NamedTuple):
+    """What refuses packets: the rule as it is printed, and whether it drops them silently; a
+    rejection is answered, and the answer is waited for."""
+
+    rule: str
+    drops: bool
+
+
 class Refusal(NamedTuple):
-    """A packet that a rule refused: on which node, and the rule as iptables-save prints it."""
+    """A packet that was refused: on which node, and by what (see Verdict)."""
 
     node: str
     rule: str
-
-    @property
-    def drops(self) -> bool:
-        """Dropped silently; a rejection is answered, and the answer is waited for."""
-        return self.rule.endswith("-j DROP")
-
-
-def instrument(rules: Ruleset) -> tuple[Ruleset, dict[str, str]]:
-    """The rules with an NFLOG sibling before each that refuses, and what each log prefix means.
-
-    The sibling matches the same, except that it does not count: a packet counts once.
-    """
-    meaning: dict[str, str] = {}
-
-    def chain_with_logs(chain: str, lines: tuple[str, ...]) -> tuple[str, ...]:
-        found: list[str] = []
-        for line in lines:
-            if _REFUSES.search(line):
-                rule = f"-A {chain} {line}"
-                prefix = f"{zlib.crc32(rule.encode()):08x}"
-                meaning[prefix] = rule
-                log = f"-j NFLOG --nflog-prefix {prefix} --nflog-group {GROUP}"
-                sibling = _COUNTS.sub("", line)
-                found.append(_REFUSES.sub(f"{log} --nflog-threshold 1", sibling))
-            found.append(line)
-        return tuple(found)
-
-    logged = {
-        table: {chain: chain_with_logs(chain, lines) for chain, lines in chains.items()}
-        for table, chains in rules.items()
-    }
-    return logged, meaning
+    drops: bool
 
 
 class RefusalLog:
     """Listens to one node's rules and hands every refusal to `report`."""
 
     def __init__(self, namespace: Namespace, report: Callable[[Packet, Refusal], None]) -> None:
-        self.meaning: dict[str, str] = {}
+        self.meaning: dict[str, Verdict] = {}
         self._node = namespace.name
         self._report = report
         self._socket = self.listen(namespace)
@@ -120,7 +92,7 @@ class RefusalLog:
         prefix = found.get(10, b"").rstrip(b"\0").decode()
         packet = _parse(found.get(9, b""))
         if packet and prefix in self.meaning:
-            self._report(packet, Refusal(self._node, self.meaning[prefix]))
+            self._report(packet, Refusal(self._node, *self.meaning[prefix]))
 
 
 class Arrival(NamedTuple):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
-import ctypes.util
 import pickle
 import socket
 from collections.abc import Callable
@@ -13,8 +11,9 @@ from pathlib import Path
 
 from ..errors import EnvironmentUnable, SecondhopError
 from .capture import RefusalLog
+from .iptables import Restore, restore_program
 from .netns import Namespace
-from .proxy import Restore, restore_program
+from .nftables import LIBRARY, Context
 from .rtnetlink import Netlink
 from .sandbox import Sandbox
 
@@ -37,6 +36,19 @@ COMMIT
 -A KUBE-TRY -p tcp -m tcp -j DNAT --to-destination 10.0.0.1:80
 -A POSTROUTING -m mark --mark 0x4000/0x4000 -j MASQUERADE --random-fully
 COMMIT
+"""
+_TABLE = """\
+add table ip try
+add set ip try affinity { type ipv4_addr; flags dynamic,timeout; timeout 60s; }
+add map ip try ports { type inet_proto . inet_service : verdict; }
+add chain ip try to { type nat hook prerouting priority dstnat; }
+add chain ip try from { type nat hook postrouting priority srcnat; }
+add chain ip try filter { type filter hook input priority filter; }
+add rule ip try to fib daddr type local meta l4proto . th dport vmap @ports
+add rule ip try to meta mark set meta mark | 0x00004000 update @affinity { ip saddr }
+add rule ip try to meta l4proto tcp dnat ip to numgen random mod 1 map { 0 : 10.0.0.1 . 80 }
+add rule ip try from ct status dnat masquerade fully-random
+add rule ip try filter ct state new log prefix "try" group 1 reject
 """
 
 
@@ -149,7 +161,13 @@ def _inside(channel: socket.socket) -> None:
             True,
         ),
         ("nflog", _nflog, "`sudo modprobe nfnetlink_log xt_NFLOG nft_log`", True),
-        ("libnftables", _libnftables, "Only for nftables mode: `apt-get install nftables`.", False),
+        (
+            "nftables",
+            _nftables,
+            "Only for nftables mode: `sudo apt-get install nftables`; "
+            "`sudo modprobe nft_numgen nft_fib_ipv4 nft_masq nft_reject_ipv4 nft_log`.",
+            False,
+        ),
         (
             "/proc/sys/net",
             _sysctl,
@@ -201,10 +219,9 @@ def _nflog() -> str:
     return "bound"
 
 
-def _libnftables() -> str:
-    name = ctypes.util.find_library("nftables") or "libnftables.so.1"
-    ctypes.CDLL(name)
-    return name
+def _nftables() -> str:
+    Context(Namespace.create("try")).run(_TABLE)
+    return f"{LIBRARY} loads kube-proxy's kinds of rules"
 
 
 def _sysctl() -> str:

@@ -74,8 +74,11 @@ class Entries:
 
     def target(self, service: Service, port: ServicePort, family: Family) -> Target | None:
         """The port as kube-proxy sees it; None if it does not."""
-        key = service.cluster_ip(family), port.port, port.protocol
-        match = self.paths.proxy.services.by_address.get(key)  # type: ignore[arg-type]
+        cluster_ip = service.cluster_ip(family)
+        if cluster_ip is None:
+            return None
+        key = cluster_ip, port.port, port.protocol
+        match = self.paths.proxy.services.by_address.get(key)
         return match.target if match is not None and match.target.service is service else None
 
     def claimed(self, target: Target, address: Address | None) -> Match | None:
@@ -96,31 +99,27 @@ class Entries:
             match = self.claimed(target, address)
             if match is not None and match.target is target:
                 for nodes in self._alike(target, address):
-                    yield self._entry(target, kind, address, nodes)
+                    trail = self.paths.walk(self._flow(target, kind, address, next(iter(nodes))))
+                    yield Entry(target, kind, address, nodes, outcome(trail))
 
-    def _entry(
-        self, target: Target, kind: DestinationKind, address: Address | None, nodes: Alike
-    ) -> Entry:
-        node, port = next(iter(nodes)), target.port
-        own = address is None
-        to = Destination(
-            kind,
-            node.address(target.family) if address is None else address,  # type: ignore[arg-type]
-            port.node_port if own else port.port,
-            port.protocol,
-            node.name if own else None,
-        )
-        client = self.clients[target.family]
-        if kind == "loadBalancerIP" and not target.admits(node, client.ip):
-            client = self._admitted(target, client)
-        flow = Flow(client, to, None if own else node.name)
-        return Entry(target, kind, address, nodes, outcome(self.paths.walk(flow)))
+    def _flow(
+        self, target: Target, kind: DestinationKind, address: Address | None, node: Node
+    ) -> Flow:
+        """The client's connection through one node."""
+        client, port = self.clients[target.family], target.port
+        if address is not None:
+            if kind == "loadBalancerIP" and not target.admits(node, client.ip):
+                client = self._admitted(target, client)
+            return Flow(client, Destination(kind, address, port.port, port.protocol), node.name)
+        own = next(i.ip for i in node.addresses if i.version == target.family)
+        return Flow(client, Destination(kind, own, port.node_port, port.protocol, node.name))
 
     def _admitted(self, target: Target, client: Source) -> Source:
         """A client whom loadBalancerSourceRanges let in, if they do so for anybody outside."""
         for cidr in target.ranges:
             ip = cidr[min(1, cidr.num_addresses - 1)]
-            if not (self.paths.proxy.from_pod(ip) or self.paths.routes.host(ip)):
+            inside = self.paths.routes.host(ip) or self.paths.routes.pod_host(ip)
+            if inside is None and not self.paths.proxy.from_pod(ip):
                 return replace(client, ip=ip)
         return client
 

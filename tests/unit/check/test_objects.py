@@ -136,7 +136,7 @@ def test_whatever_is_wrong_a_check_tells_what_build_would(data: st.DataObject) -
         holder, key = data.draw(st.sampled_from(where))
         other, place = data.draw(st.sampled_from(where))
         if data.draw(st.booleans()):
-            holder[key] = data.draw(VALUES)
+            holder[key] = copy.deepcopy(data.draw(VALUES))
         elif isinstance(other, dict):
             other[str(place)] = copy.deepcopy(holder[key])
     text = "\n---\n".join(json.dumps(one) for one in objects)

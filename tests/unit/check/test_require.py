@@ -88,6 +88,16 @@ def test_a_service_hidden_from_kube_proxy_does_not_hold() -> None:
     assert set(holds(found).values()) == {"no"}
 
 
+@pytest.mark.parametrize("name", ["client-ip", "no-blackhole", "max-share=1"])
+def test_a_balancer_without_a_healthy_node_serves_nobody(name: str) -> None:
+    stopped = service(type="LoadBalancer", **LOCAL)
+    pods = deployment(replicas=3)
+    pods["spec"]["template"]["spec"]["nodeSelector"] = {"disk": "ssd"}
+    found = checked(stopped, pods, LAB, balancer="healthy-nodes", require=name)
+    (told,) = found.requirements
+    assert (told.holds, told.why) == ("no", "healthy-nodes finds no healthy node to send to.")
+
+
 def test_each_service_is_judged() -> None:
     found = checked(
         service("a", **LOCAL), service("b", node_port=30081), deployment("a", 3), deployment("b"),

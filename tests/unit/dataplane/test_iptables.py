@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from secondhop.dataplane import iptables
+from secondhop.dataplane.iptables import layout as iptables
+from secondhop.dataplane.iptables.ruleset import Ruleset
 from secondhop.dataplane.node_ports import localhost_node_ports
-from secondhop.dataplane.ruleset import Ruleset
 from secondhop.model.cluster import (
     Cluster,
     Endpoint,

@@ -1,6 +1,8 @@
-"""The logging sibling of a rule that refuses."""
+"""The logging sibling of what refuses."""
 
-from secondhop.lab.capture import instrument
+from secondhop.dataplane.nftables.ruleset import Chain, Set, Table
+from secondhop.lab import nftables
+from secondhop.lab.iptables import instrument
 
 
 def test_a_sibling_matches_the_same_and_counts_nothing() -> None:
@@ -13,4 +15,47 @@ def test_a_sibling_matches_the_same_and_counts_nothing() -> None:
         drop,
         "-j ACCEPT",
     )
-    assert meaning[prefix] == f"-A KUBE-FORWARD {drop}"
+    assert meaning[prefix] == (f"-A KUBE-FORWARD {drop}", True)
+
+
+def test_an_element_that_refuses_leads_to_a_chain_that_logs() -> None:
+    """And a rule has a sibling, but reject-chain's own, where an element leads anyway."""
+    kinds = "type inet_proto . inet_service : verdict"
+    says = ' comment "default/web"'
+    rest = {"tcp . 1": f"{says} : drop", "tcp . 2": f"{says} : goto reject-chain"}
+    table = Table(
+        "ip",
+        {"no-endpoint-nodeports": Set("map", kinds, rest)},
+        {
+            "reject-chain": Chain(("reject",)),
+            "firewall": Chain(("ip saddr != 10.0.0.0/8 drop",)),
+            "check": Chain(('ip daddr @cluster-ips reject comment "to drop"', "goto firewall")),
+        },
+    )
+    logged, meaning = nftables.instrument(table)
+    place = "element ip kube-proxy no-endpoint-nodeports"
+    dropped, rejected, check, firewall = sorted(meaning, key=lambda p: meaning[p].rule)
+    assert [*map(meaning.get, (dropped, rejected, check, firewall))] == [
+        (f"{place} {{ tcp . 1{says} : drop }}", True),
+        (f"{place} {{ tcp . 2{says} : goto reject-chain }}", False),
+        ('rule ip kube-proxy check ip daddr @cluster-ips reject comment "to drop"', False),
+        ("rule ip kube-proxy firewall ip saddr != 10.0.0.0/8 drop", True),
+    ]
+    assert logged.sets["no-endpoint-nodeports"].elements == {
+        "tcp . 1": f"{says} : goto refused-{dropped}",
+        "tcp . 2": f"{says} : goto refused-{rejected}",
+    }
+    assert {name: chain.rules for name, chain in logged.chains.items()} == {
+        "reject-chain": ("reject",),
+        "firewall": (
+            f'ip saddr != 10.0.0.0/8 log prefix "{firewall}" group 1',
+            "ip saddr != 10.0.0.0/8 drop",
+        ),
+        "check": (
+            f'ip daddr @cluster-ips log prefix "{check}" group 1',
+            'ip daddr @cluster-ips reject comment "to drop"',
+            "goto firewall",
+        ),
+        f"refused-{dropped}": (f'log prefix "{dropped}" group 1', "drop"),
+        f"refused-{rejected}": (f'log prefix "{rejected}" group 1', "goto reject-chain"),
+    }

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from ..model.cluster import Address, Endpoint, Family
+from ...model.cluster import Address, Endpoint, Family
+from ..selected import Selected
 from .match import comment, dialled
 from .ruleset import Draft
-from .selected import Selected
 from .service_chains import chain_name, has_firewall, internal_chain
 
 _REJECT: dict[Family, str] = {

@@ -5,34 +5,21 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-from ..model.cluster import Address, Endpoint, Network
+from ...model.cluster import Endpoint
+from ..selected import Selected
+from ..setting import Setting
 from .match import comment, dialled, host
 from .ruleset import Draft
-from .selected import Selected
 
 MARK_MASQUERADE = "KUBE-MARK-MASQ"
-
-
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """What of the node and of kube-proxy's configuration bears on every service port's chains.
-
-    pods: sources that count as pods; None without a detector. node_ip: the node's InternalIP of
-    the family, for which source ranges make an exception.
-    """
-
-    pods: Network | None
-    masquerade_all: bool
-    node_ip: Address | None
 
 
 def chain_name(prefix: str, selected: Selected, endpoint: str = "") -> str:
     """kube-proxy's chain name: 16 characters of a hash over names, never over content."""
     text = f"{selected}{selected.protocol}{endpoint}"
-    digest = base64.b32encode(hashlib.sha256(text.encode()).digest()).decode()
-    return f"KUBE-{prefix}-{digest[:16]}"
+    digest = base64.b32encode(hashlib.sha256(text.encode()).digest()[:10]).decode()
+    return f"KUBE-{prefix}-{digest}"
 
 
 def internal_chain(selected: Selected) -> str:

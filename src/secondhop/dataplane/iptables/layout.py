@@ -7,13 +7,14 @@ node.
 
 from __future__ import annotations
 
-from ..model.cluster import Cluster, Family, Node
+from ...model.cluster import Cluster, Family, Node
+from ..node_ports import LOOPBACK, answering_addresses, localhost_node_ports
+from ..selected import selected_ports
+from ..setting import setting
 from .match import comment, host
-from .node_ports import LOOPBACK, answering_addresses, localhost_node_ports
 from .portals import write_portals
 from .ruleset import Draft, Ruleset
-from .selected import selected_ports
-from .service_chains import MARK_MASQUERADE, Setting, write_chains
+from .service_chains import MARK_MASQUERADE, write_chains
 
 INVALID_COUNTER = "ct_state_invalid_dropped_pkts"
 LOCALHOST_COUNTER = "localhost_nps_accepted_pkts"
@@ -82,12 +83,11 @@ def rules(cluster: Cluster, node: Node, *, counters: bool, family: Family = 4) -
     if localhost:
         draft.add("filter", "KUBE-FIREWALL", _BLOCK_LOCALNET)
     draft.add("filter", "KUBE-FORWARD", *_forwarding(counters))
-    pods = next((n for n in cluster.proxy.detect_local if n.version == family), None)
-    setting = Setting(pods, cluster.proxy.masquerade_all, node.address(family))
+    common = setting(cluster, node, family)
     counter = _counted(LOCALHOST_COUNTER) if counters and localhost else ""
     for selected in selected_ports(cluster, node, family):
         write_portals(draft, selected, counter)
-        write_chains(draft, selected, setting)
+        write_chains(draft, selected, common)
     draft.add("nat", "KUBE-SERVICES", *_node_port_jumps(cluster, node, family))
     return draft.finished()
 

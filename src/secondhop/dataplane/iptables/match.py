@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ..model.cluster import Address
-from .selected import Selected
+from ...model.cluster import Address
+from ..selected import Selected
 
 
 def comment(text: str) -> str:

@@ -1,0 +1,126 @@
+"""Rules into a node's kernel by iptables-restore."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import socket
+import zlib
+
+from ..dataplane.iptables.layout import INVALID_COUNTER, LOCALHOST_COUNTER
+from ..dataplane.iptables.ruleset import Ruleset, transactions
+from .capture import GROUP, Verdict
+from .netlink import NETLINK_NETFILTER, create_counters, messages
+from .netns import Namespace
+from .program import Program, find_program
+
+_NFTABLES_GROUP = 7
+_NEW_GENERATION = 10 << 8 | 15
+
+_REFUSES = re.compile(r"-j (DROP|REJECT)\b.*$")
+_COUNTS = re.compile(r"-m nfacct --nfacct-name \S+ ")
+
+
+def instrument(rules: Ruleset) -> tuple[Ruleset, dict[str, Verdict]]:
+    """The rules with an NFLOG sibling before each that refuses, and what each log prefix means.
+
+    The sibling matches the same, except that it does not count: a packet counts once.
+    """
+    meaning: dict[str, Verdict] = {}
+
+    def chain_with_logs(chain: str, lines: tuple[str, ...]) -> tuple[str, ...]:
+        found: list[str] = []
+        for line in lines:
+            if refuses := _REFUSES.search(line):
+                rule = f"-A {chain} {line}"
+                prefix = f"{zlib.crc32(rule.encode()):08x}"
+                meaning[prefix] = Verdict(rule, refuses[1] == "DROP")
+                log = f"-j NFLOG --nflog-prefix {prefix} --nflog-group {GROUP}"
+                sibling = _COUNTS.sub("", line)
+                found.append(_REFUSES.sub(f"{log} --nflog-threshold 1", sibling))
+            found.append(line)
+        return tuple(found)
+
+    logged = {
+        table: {chain: chain_with_logs(chain, lines) for chain, lines in chains.items()}
+        for table, chains in rules.items()
+    }
+    return logged, meaning
+
+
+class Loader:
+    """One node's rules: what is loaded, and the way to the next state. counters: whether the kernel
+    has kube-proxy's."""
+
+    def __init__(self, namespace: Namespace) -> None:
+        self._namespace = namespace
+        self._loaded: Ruleset = {}
+        self._switches = _Switches(namespace)
+        self._leaving: set[asyncio.Task[None]] = set()
+        self.counters = create_counters(namespace, INVALID_COUNTER, LOCALHOST_COUNTER)
+
+    async def sync(self, rules: Ruleset) -> None:
+        """Make the kernel's rules these. Raises LabError, EnvironmentUnable."""
+        for text in transactions(self._loaded, rules):
+            await self._restore(text)
+        self._loaded = rules
+
+    async def _restore(self, text: str) -> None:
+        """One iptables-restore, until the kernel has switched. The program then takes several times
+        as long to end, because the kernel makes it wait for the old rules' grace period."""
+        switched = self._switches.next(text.count("\nCOMMIT\n"))
+        leaving = asyncio.create_task(Restore(self._namespace, text).ended())
+        self._leaving.add(leaving)
+        leaving.add_done_callback(self._leaving.discard)
+        await asyncio.wait({switched, leaving}, return_when="FIRST_COMPLETED")
+        if not switched.done():
+            await leaving
+
+
+class _Switches:
+    """Hears of every generation of rules that a node's kernel switches to: one for each COMMIT."""
+
+    def __init__(self, namespace: Namespace) -> None:
+        self._socket = namespace.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_NETFILTER)
+        self._socket.bind((0, 1 << (_NFTABLES_GROUP - 1)))
+        self._left = 0
+        self._switched: asyncio.Future[None] | None = None
+        asyncio.get_running_loop().add_reader(self._socket, self._read)
+
+    def next(self, count: int) -> asyncio.Future[None]:
+        """A future that completes with the `count`th switch from now on."""
+        while self._heard() is not None:
+            pass  # what an earlier restore was not waited for to say
+        self._left = count
+        self._switched = asyncio.get_running_loop().create_future()
+        return self._switched
+
+    def _heard(self) -> int | None:
+        """How many switches the next message tells of; None if there is no message."""
+        try:
+            data = self._socket.recv(1 << 20)
+        except BlockingIOError:
+            return None
+        except OSError:  # overrun, some are lost: then the program's end tells
+            return 0
+        return sum(kind == _NEW_GENERATION for kind, _, _ in messages(data))
+
+    def _read(self) -> None:
+        self._left -= self._heard() or 0
+        if self._left <= 0 and self._switched and not self._switched.done():
+            self._switched.set_result(None)
+
+
+def restore_program() -> str:
+    """Path of iptables-restore, the nft flavour where both exist.
+
+    Raises EnvironmentUnable if there is none.
+    """
+    return find_program("iptables-nft-restore", "iptables-restore", package="iptables")
+
+
+class Restore(Program):
+    """`iptables-restore --noflush -w` at work in a namespace."""
+
+    def __init__(self, namespace: Namespace, text: str) -> None:
+        super().__init__(namespace, [restore_program(), "--noflush", "-w"], text)

@@ -1,0 +1,142 @@
+"""Rules into a node's kernel by libnftables, or by the program nft where the library is missing.
+
+Each transaction must fit the socket's default buffer: libnftables would raise it only with
+privileges that no user namespace gives.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import re
+import zlib
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+from ..dataplane.nftables.ruleset import LIMIT, Chain, Table, deletion, transactions, with_empty
+from ..errors import EnvironmentUnable, LabError
+from .capture import GROUP, Verdict
+from .netns import Namespace
+from .program import Program, find_program, refused
+
+LIBRARY = "libnftables.so.1"
+_SECONDS = 60.0
+_MANY_CHAINS = 1000
+
+_WORKER = ThreadPoolExecutor(1, "nftables")
+"""One for all nodes: libnftables does not promise that its contexts share nothing."""
+
+# reject-chain's own rule is no match: what leads there is logged where it leaves the map.
+_RULE = re.compile(r' (?P<verdict>drop|reject)(?: comment ".*")?$')
+_ELEMENT = re.compile(r" : (?P<verdict>drop|goto reject-chain)$")
+
+
+def instrument(table: Table) -> tuple[Table, dict[str, Verdict]]:
+    """The table with a log before everything that refuses, and what each log prefix means.
+
+    A rule gets a sibling that matches the same. An element, which can only have a verdict, leads to
+    a chain of its own that logs and then does what the element said.
+    """
+    meaning: dict[str, Verdict] = {}
+
+    def log(refusing: str, *, drops: bool) -> tuple[str, str]:
+        """The prefix for something that refuses, and the statement that logs with it."""
+        prefix = f"{zlib.crc32(refusing.encode()):08x}"
+        meaning[prefix] = Verdict(refusing, drops)
+        return prefix, f'log prefix "{prefix}" group {GROUP}'
+
+    chains = {}
+    for name, chain in table.chains.items():
+        rules: list[str] = []
+        for rule in chain.rules:
+            if found := _RULE.search(rule):
+                refusing = f"rule {table.name} {name} {rule}"
+                _, statement = log(refusing, drops=found["verdict"] == "drop")
+                rules.append(f"{rule[: found.start()]} {statement}")
+            rules.append(rule)
+        chains[name] = replace(chain, rules=tuple(rules))
+    sets = {}
+    for name, one in table.sets.items():
+        elements = dict(one.elements)
+        for key, rest in one.elements.items():
+            if found := _ELEMENT.search(rest):
+                refusing = f"element {table.name} {name} {{ {key}{rest} }}"
+                prefix, statement = log(refusing, drops=found["verdict"] == "drop")
+                elements[key] = f"{rest[: found.start()]} : goto refused-{prefix}"
+                chains[f"refused-{prefix}"] = Chain((statement, found["verdict"]))
+        sets[name] = replace(one, elements=elements)
+    return Table(table.family, sets, chains), meaning
+
+
+class Loader:
+    """One node's table: what is loaded, and the way to the next state. limit: of a transaction."""
+
+    def __init__(self, namespace: Namespace, limit: int = LIMIT) -> None:
+        self._namespace = namespace
+        self._limit = limit
+        self._loaded: Table | None = None
+        self._context: Context | None = None
+
+    async def sync(self, table: Table) -> None:
+        """Make the kernel's table this one. Raises LabError if nft refuses: then the table stays as
+        it was, or, if a part had been loaded, is made anew by the next sync. Raises
+        EnvironmentUnable where there is no nft, or none that answers."""
+        steps = transactions(self._loaded, table, self._limit)
+        known, self._loaded = self._loaded, None  # unknown, until all of it is there
+        for done, text in enumerate(steps.load):
+            try:
+                await self._run(text)
+            except LabError:
+                self._loaded = None if done else known
+                raise
+        self._loaded = with_empty(table, await self._kept(table, steps.gone))
+
+    async def _kept(self, table: Table, gone: Sequence[str]) -> Sequence[str]:
+        """Delete empty chains; those that the kernel does not let go of yet are the next sync's."""
+        while gone:
+            try:
+                await self._run(deletion(table, gone[:_MANY_CHAINS]))
+            except LabError:
+                break
+            gone = gone[_MANY_CHAINS:]
+        return gone
+
+    async def _run(self, text: str) -> None:
+        try:
+            self._context = self._context or Context(self._namespace)
+        except OSError:
+            nft = find_program("nft", package="nftables")
+            await Program(self._namespace, [nft, "-f", "-"], text).ended()
+            return
+        loop = asyncio.get_running_loop()
+        running = loop.run_in_executor(_WORKER, self._context.run, text)
+        try:
+            await asyncio.wait_for(running, _SECONDS)
+        except TimeoutError:
+            raise EnvironmentUnable(
+                f"{LIBRARY} did not answer in {_SECONDS:.0f} s on {self._namespace.name}",
+                "Try a smaller cluster, or this one on a machine with less to do.",
+            ) from None
+
+
+class Context:
+    """libnftables with a socket in a namespace, where it stays whoever uses it.
+
+    Raises OSError if the library is missing.
+    """
+
+    def __init__(self, namespace: Namespace) -> None:
+        self._name = namespace.name
+        self._library = ctypes.CDLL(LIBRARY)
+        self._library.nft_ctx_new.restype = ctypes.c_void_p
+        self._library.nft_ctx_get_error_buffer.restype = ctypes.c_char_p
+        with namespace:
+            self._context = ctypes.c_void_p(self._library.nft_ctx_new(0))
+        self._library.nft_ctx_buffer_error(self._context)
+
+    def run(self, text: str) -> None:
+        """Run commands as one transaction. Raises LabError with nft's complaint."""
+        if self._library.nft_run_cmd_from_buffer(self._context, text.encode()) != 0:
+            said: bytes = self._library.nft_ctx_get_error_buffer(self._context) or b""
+            raise refused(self._name, said)
