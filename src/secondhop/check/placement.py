@@ -31,7 +31,7 @@ def told(outlook: Outlook) -> str:
     if not outlook.nodes_known:
         even, short = outlook.even_up_to or 0, outlook.short_above
         sure = f", certain with more than {short}" if short is not None else ""
-        return f"possible with {max(even, 1) + 1} nodes or more{sure}"
+        return f"possible with {f'{even + 1} nodes or more' if even else 'any nodes'}{sure}"
     nodes = [*outlook.never, *outlook.maybe]
     names = ", ".join(nodes[:3]) + (f" and {len(nodes) - 3} more" if len(nodes) > 3 else "")
     if outlook.empty == "certain":
@@ -61,19 +61,21 @@ def lost_node(case: Case) -> Iterator[Finding]:
     workloads = _workloads(case)
     if not case.nodes_known or sum(w.replicas or 0 for w in workloads) < 2:
         return
-    homes = case.homes
     eligible = min((len(w.eligible) for w in workloads if w.eligible is not None), default=2)
-    loss = node_loss(
-        homes, outlook, local=case.local, balancer=case.balancer, grace=grace, eligible=eligible
-    )
+    loss = node_loss(case.homes, outlook, local=case.local, eligible=eligible)
     if loss.all_pods == "impossible" or len(case.around.cluster.nodes) < 2:
         return
     which = "has" if loss.all_pods == "certain" else "may have"
     message = (
-        f"one node {which} all pods: when it is lost, every connection is, for {grace:g} s until"
-        " the control plane notices, and then until new pods are ready"
+        f"one node {which} all pods: when it is lost, no pod is left for {grace:g} s, until the"
+        " control plane notices, and then until new ones are ready"
         + (", for which there is no other node." if loss.homeless else ".")
     )
+    if loss.share:
+        message += (
+            f" {loss.share:.0%} of what enters through the other nodes is lost meanwhile, although"
+            " they are healthy."
+        )
     remedy = f"Keep pods on two nodes at least: {SPREAD}, or required anti-affinity."
     path = ("spec", "selector")
     yield case.find("node-loss", path, message, remedy, certainty=loss.all_pods)
@@ -99,8 +101,9 @@ def rollout(case: Case) -> Iterator[Finding]:
 
 
 def _workloads(case: Case) -> list[Workload]:
-    names = {case.service.port_name(port) for port in case.service.ports}
-    return [w for w in case.around.cluster.workloads if not names.isdisjoint(w.backs)]
+    backing = case.around.paths.placements.backing
+    names = [case.service.port_name(port) for port in case.service.ports]
+    return list({id(w): w for name in names for w in backing(name)}.values())
 
 
 UNPLACED: tuple[Rule, ...] = (local_drops, uneven)

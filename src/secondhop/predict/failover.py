@@ -17,15 +17,13 @@ class NodeLoss(NamedTuple):
     """The worst that the loss of one node does.
 
     all_pods: whether one node may have every pod, so that none is left. share: of fresh connections
-    through the other nodes that go on to the dead node's pods, for so many `seconds`: under Cluster
-    until the control plane takes the pods for unready, under Local none. entry_seconds: until the
-    balancer leaves the dead node out; None: never. homeless: its pods find no other node.
+    through the other nodes that go on to the dead node's pods until the control plane takes them
+    for unready; none under Local, where only the dead node itself leads to its pods. homeless: its
+    pods find no other node.
     """
 
     all_pods: Certainty
     share: float
-    seconds: float
-    entry_seconds: float | None
     homeless: bool
 
 
@@ -34,22 +32,20 @@ def node_loss(
     outlook: Outlook | None,
     *,
     local: bool,
-    balancer: Balancer,
-    grace: float,
     eligible: int,
 ) -> NodeLoss:
-    """homes: usable pods by node, where they are placed; outlook: where some are not. grace:
-    seconds until a dead node's pods are unready. eligible: nodes that the pods may go to."""
+    """homes: usable pods by node, where they are placed; outlook: where some are not. eligible:
+    nodes that the pods may go to."""
     if outlook is None:
         most, pods = max(homes.values(), default=0), sum(homes.values())
-        all_pods: Certainty = "certain" if most == pods else "impossible"
+        all_pods: Certainty = "certain" if most == pods > 0 else "impossible"
     else:
         most, pods = outlook.crowded, max(outlook.least, 1)
         all_pods = "possible" if most >= pods else "impossible"
         if outlook.most == 1 or len(outlook.always) + len(outlook.maybe) == 1:
             all_pods = "certain"
     share = 0.0 if local else min(1.0, most / max(pods, 1))
-    return NodeLoss(all_pods, share, 0.0 if local else grace, balancer.detection, eligible <= 1)
+    return NodeLoss(all_pods, share, eligible <= 1)
 
 
 class RolloutGap(NamedTuple):

@@ -84,7 +84,11 @@ class Paths:
         self.cluster = cluster
         self.routes = Routes(cluster)
         self.proxy = KubeProxy(cluster, self.routes)
-        self.placements = Placements(cluster)
+
+    @cached_property
+    def placements(self) -> Placements:
+        """What is certain of the pods that nobody has placed."""
+        return Placements(self.cluster)
 
     @cached_property
     def listeners(self) -> dict[tuple[Address, int, Protocol], Endpoint]:

@@ -37,19 +37,26 @@ class _Grouped(NamedTuple):
 
 
 class Placements:
-    """The unplaced workloads of one cluster, by the service ports that they back."""
+    """The workloads of one cluster by the service ports that they back; answers are about those
+    that are not placed."""
 
     def __init__(self, cluster: Cluster) -> None:
         self.cluster = cluster
+        self._all: dict[ServicePortName, list[Workload]] = {}
         self._backing: dict[ServicePortName, list[Workload]] = {}
         for workload in cluster.workloads:
-            if not workload.placed:
-                for name in workload.backs:
+            for name in workload.backs:
+                self._all.setdefault(name, []).append(workload)
+                if not workload.placed:
                     self._backing.setdefault(name, []).append(workload)
         self._settled: dict[ServicePortName, Counter[str]] = {}
         self._grouped: dict[object, _Grouped] = {}
         self._outlooks: dict[object, Outlook] = {}
         self._joined: dict[tuple[tuple[str, ...], ...], tuple[str, ...]] = {}
+
+    def backing(self, name: ServicePortName) -> Sequence[Workload]:
+        """Every workload whose pods are endpoints of the port."""
+        return self._all.get(name, ())
 
     def outlook(self, name: ServicePortName) -> Outlook | None:
         """Over all placements; None where every pod of the port has its place."""
@@ -102,16 +109,17 @@ class Placements:
         return _somewhere(self._group(workloads).reaches, self.settled(name))
 
     def settled(self, name: ServicePortName) -> Counter[str]:
-        """How many usable endpoints of a port each node has for a fact."""
+        """How many usable pods of a port each node has for a fact, of whichever family."""
         found = self._settled.get(name)
         if found is None:
             imagined = {pod for workload in self._backing[name] for pod in workload.pods}
             endpoints = as_read(self.cluster.endpoints.get(name, ()), self.cluster.kube_version)
-            found = self._settled[name] = Counter(
-                e.node
+            pods = {
+                (e.node, e.pod or str(e.address))
                 for e in endpoints
                 if e.node and e.pod not in imagined and (e.ready or (e.serving and e.terminating))
-            )
+            }
+            found = self._settled[name] = Counter(node for node, _ in pods)
         return found
 
     def _group(self, workloads: Sequence[Workload]) -> _Grouped:

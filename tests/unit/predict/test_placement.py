@@ -78,6 +78,18 @@ def test_two_workloads_share_the_nodes() -> None:
     assert outlook(machines, (picky, Pods("b", 1))).always == ("n0",)
 
 
+def test_running_pods_stand_beside_those_that_are_not_placed() -> None:
+    local = service(externalTrafficPolicy="Local", ipFamilyPolicy="PreferDualStack")
+    given = [machine.manifest(n) for n, machine in enumerate(PLAIN)]
+    running = pod("web-1", "n1")
+    running["status"]["podIPs"] = [{"ip": "10.42.1.9"}, {"ip": "fd00::9"}]
+    found = Placements(world(*given, local, running, Pods("a", 2, apart=True).manifest()).cluster)
+    told = found.outlook(WEB)
+    assert told is not None
+    assert (told.always, told.maybe, told.empty) == (("n1",), ("n0", "n2"), "possible")
+    assert (told.least, told.most, told.crowded) == (3, 3, 2)
+
+
 @pytest.mark.parametrize(
     "pods",
     [
