@@ -30,21 +30,22 @@ def doubtful(rows: Sequence[Row]) -> bool:
 def verdict(service: Service, outlook: Outlook) -> str:
     """A sentence on a Service whose fate hangs on where its pods are placed."""
     if outlook.anywhere != "certain":
-        return (
-            f"{service}: no node may have room for its pods, and then every entry refuses"
-            f" (rejected); this is {outlook.anywhere}"
-        )
+        return f"{service}: if no node takes its pods, which is possible, every entry refuses"
     policy = service.external_traffic_policy
     if policy == "Cluster":
         return (
             f"{service}: Cluster serves through every node, wherever its pods are placed, and hides"
             " the client's address but from a hostNetwork pod of the entry node"
         )
-    dark = _with_nodes(outlook) if outlook.nodes_known else _without_nodes(outlook)
     return (
-        f"{service}: {policy} drops what enters through a node without a pod: {dark};"
+        f"{service}: {policy} drops what enters through a node without a pod: {dark(outlook)};"
         " elsewhere it keeps the client's address"
     )
+
+
+def dark(outlook: Outlook) -> str:
+    """For which nodes, or with how many, it is certain, possible or impossible to have no pod."""
+    return _with_nodes(outlook) if outlook.nodes_known else _without_nodes(outlook)
 
 
 def _with_nodes(outlook: Outlook) -> str:

@@ -24,7 +24,7 @@ def verdict(service: Service, rows: Sequence[Row], outlook: Outlook | None = Non
     if outlook is not None and (doubtful(rows) or _shows_some(service, outlook)):
         return placement.verdict(service, outlook)
     told = _verdict(service, rows)
-    return told if outlook is None else f"{told}, wherever its pods are placed"
+    return told if outlook is None or not rows else f"{told}, wherever its pods are placed"
 
 
 def _shows_some(service: Service, outlook: Outlook) -> bool:

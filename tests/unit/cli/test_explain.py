@@ -7,7 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
 from support import deployment, lab, reference, service
+
+from secondhop.report.schema import schema
 
 from .conftest import NODES, RANGES, Secondhop, write
 
@@ -398,8 +401,9 @@ def test_the_verdict_is_over_every_placement(
     assert ("For example, in one of the placements" in out) == (certainty is not None)
     assert (", possible" in out) == (certainty == "possible")
     assert ("where they are placed" in out) == (certainty is not None)
-    cells = json.loads(secondhop("explain", "-f", file, "-o", "json").out)["cells"]
-    assert {cell["predicted"].get("certainty") for cell in cells} == {certainty}
+    document = json.loads(secondhop("explain", "-f", file, "-o", "json").out)
+    Draft202012Validator(schema("Prediction")).validate(document)
+    assert {cell["predicted"].get("certainty") for cell in document["cells"]} == {certainty}
     everything = secondhop("explain", "-f", file, "--all").out
     assert ("possible: in some placements" in everything) == (certainty == "possible")
 
