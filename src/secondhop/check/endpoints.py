@@ -26,7 +26,8 @@ def nobody(case: Case) -> Iterator[Finding]:
 
 def _usable(case: Case, target: Target) -> bool:
     """Whether some endpoint can be used somewhere in the cluster."""
-    return any(target.usable(node).anywhere for node in case.around.cluster.nodes[:1])
+    nodes = case.around.cluster.nodes
+    return bool(nodes) and target.usable(nodes[0]).anywhere
 
 
 def _selected(case: Case) -> bool:

@@ -17,7 +17,7 @@ def says_503(case: Case) -> Iterator[Finding]:
         return
     nodes: dict[str, Node] = {}
     for entry in case.entries:
-        if entry.target.external_local and entry.outcome.fate is Fate.DELIVERED:
+        if entry.outcome.fate is Fate.DELIVERED:
             answer = case.sender.health(entry.target, entry.node)
             if answer is not None and answer.status != 200:
                 nodes |= {node.name: node for node in entry.nodes}

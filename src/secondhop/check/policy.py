@@ -136,14 +136,14 @@ def client_ip_lost(case: Case) -> Iterator[Finding]:
         ETP,
         message,
         "Set externalTrafficPolicy: Local, if pods need the client's address.",
-        certainty="certain" if case.placed or not _on_hosts(case) else "possible",
+        certainty="possible" if not case.placed and _on_hosts(case) else "certain",
     )
 
 
 def _on_hosts(case: Case) -> bool:
-    """Whether some pod has its node's address, so that the entry node decides."""
+    """Whether all pods have their node's address, so that the entry node decides."""
     place = case.around.paths.routes.place
-    return any(place(e).on_host for target in case.targets for e in target.endpoints)
+    return all(place(e).on_host for target in case.targets for e in target.endpoints)
 
 
 ALWAYS: tuple[Rule, ...] = (client_ip_lost, without_effect)

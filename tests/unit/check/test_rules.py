@@ -77,6 +77,25 @@ def test_local_drops_names_the_nodes_and_the_loss() -> None:
     assert told.message.startswith("m10, m11, m12 and 6 more drop what")
 
 
+def test_remedies_fit_the_type() -> None:
+    crowd = deployment(replicas=4)
+    told = [f.remedy[:20] for f in checked(service(**LOCAL), crowd, LAB).findings]
+    assert told == ["Run the same number "]
+    told = [f.remedy[:20] for f in checked(service(**BALANCED), crowd, LAB).findings]
+    assert told == ["Use a balancer that "]
+    remedies = [
+        one(checked(service(**spec), deployment(), LAB), "local-drops").remedy[:20]
+        for spec in (LOCAL, BALANCED)
+    ]
+    assert remedies == ["Keep a ready pod on ", "Let the balancer che"]
+
+
+def test_internal_drops_name_the_nodes() -> None:
+    inner = service(type="ClusterIP", internalTrafficPolicy="Local", ports=[{"port": 80}])
+    told = one(checked(inner, deployment(replicas=2), LAB), "internal-policy-drops")
+    assert told.message.startswith("callers on n3 are dropped")
+
+
 def test_a_terminating_pod_elsewhere_is_not_called_ready() -> None:
     leaving = entry(1, conditions={"ready": False, "serving": True, "terminating": True})
     told = one(checked(service(**LOCAL), slices(leaving), LAB), "local-drops")
@@ -110,6 +129,14 @@ def test_a_host_network_pod_on_the_entry_node_sees_the_client(nodes: int) -> Non
     assert told.certainty == ("certain" if nodes else "possible")
     if nodes:
         assert told.message.endswith("n1 keeps it, for a hostNetwork pod of its own.")
+
+
+def test_with_an_ordinary_pod_the_client_is_hidden_for_certain() -> None:
+    hosted = deployment("hosted")
+    hosted["spec"]["template"]["spec"]["hostNetwork"] = True
+    hosted["spec"]["template"]["metadata"]["labels"]["app"] = "web"
+    hosted["spec"]["selector"]["matchLabels"]["app"] = "web"
+    assert one(checked(service(), deployment(), hosted), "client-ip-lost").certainty == "certain"
 
 
 def test_a_pod_outside_its_nodes_range_is_masqueraded_by_the_pod_network() -> None:
@@ -156,6 +183,17 @@ def test_nobody_behind_the_service(
 ) -> None:
     (told,) = checked(service(), *objects, LAB).findings
     assert (told.id, told.certainty, told.severity) == (id, certainty, severity)
+
+
+def test_each_port_is_told_unless_the_pods_are_missing() -> None:
+    ports = [{"port": 80, "name": "a"}, {"port": 81, "name": "b"}]
+    idle = pod("web-1", "n1", ready=False)
+    assert ids(checked(service(ports=ports), idle, LAB)) == ["no-ready-endpoint"] * 2
+    found = checked(service(ports=ports), deployment("db"), LAB)
+    assert ids(found) == ["selector-matches-nothing"]
+    assert found.findings[0].message.startswith(
+        "none of 1 pods in the input has app=web; their labels: app=db, pod-template-hash="
+    )
 
 
 def test_a_service_without_selector_may_have_slices_elsewhere() -> None:
@@ -221,6 +259,34 @@ def test_source_ranges(ranges: list[str], spec: dict[str, Any], expected: list[s
     assert ids(found) == expected
 
 
+def test_the_range_that_lifts_the_others_is_named() -> None:
+    ranges = ["10.0.0.0/8", "0.0.0.0/0"]
+    given = service(type="LoadBalancer", loadBalancerSourceRanges=ranges, **LOCAL)
+    told = one(checked(given, deployment(), LAB), "ranges-lifted")
+    assert told.remedy == "Remove 0.0.0.0/0."
+
+
+def test_whom_only_pods_may_reach_everybody_else_is_barred_from() -> None:
+    given = service(type="LoadBalancer", loadBalancerSourceRanges=["10.42.0.0/16"], **LOCAL)
+    found = checked(given | STATUS, deployment(replicas=3), LAB, require="no-blackhole")
+    (told,) = found.requirements
+    assert (told.holds, "the source is outside" in told.why) == ("no", True)
+
+
+def test_a_claimed_address_is_an_entry_of_one_service_only() -> None:
+    ports = [{"port": 80}]
+    twins = [
+        service(name, type="ClusterIP", ports=ports, externalIPs=["198.51.100.7"])
+        for name in ("web", "other")
+    ]
+    found = checked(*twins, deployment(), deployment("other"), LAB)
+    told = {finding.id: finding.subject for finding in found.findings}
+    assert told == {
+        "client-ip-lost": "Service default/web",
+        "claimed-twice": "Service default/other",
+    }
+
+
 def test_pods_are_perhaps_cut_off_while_the_address_is_not_known() -> None:
     given = service(type="LoadBalancer", loadBalancerSourceRanges=["192.168.22.0/24"], **LOCAL)
     found = checked(given, deployment(replicas=3), LAB)
@@ -276,6 +342,19 @@ def test_distributions_by_version(version: str, wanted: str, remedy: str | None)
     found = checked(service(trafficDistribution=wanted), deployment(), ZONED, kube_version=release)
     told = [f.remedy for f in found.findings if f.id == "distribution-unknown"]
     assert told == ([remedy] if remedy else [])
+
+
+def test_a_node_without_a_zone_is_named() -> None:
+    bare = lab([node if k else node | {"zone": "a"} for k, node in enumerate(NODES)])
+    found = checked(service(trafficDistribution="PreferClose"), deployment(replicas=3), bare)
+    told = one(found, "hints-off")
+    assert "2 of 3 ready endpoints have none" in told.message
+    assert told.remedy == "Label node n2 with topology.kubernetes.io/zone."
+
+
+def test_names_of_nodes_do_not_matter_under_cluster() -> None:
+    lost = entry(2) | {"nodeName": "n2.example.com"}
+    assert ids(checked(service(), slices(lost), LAB)) == ["client-ip-lost"]
 
 
 def test_one_local_endpoint_is_enough_not_to_doubt_the_names() -> None:
