@@ -342,7 +342,7 @@ def _concentration_anywhere(workload: Workload) -> float:
 def _remedy(workloads: Sequence[Workload], never: Sequence[str], nodes: int) -> str:
     """What would make it certain that no node is without a pod. never: the nodes that take none;
     nodes: how many there are, 0 where that is not known."""
-    replicas = sum(workload.replicas or 0 for workload in workloads)
+    replicas = max(workload.replicas or 0 for workload in workloads)
     wishes = []
     if all(workload.replicas is not None for workload in workloads):
         wishes.append("a DaemonSet")
@@ -354,7 +354,7 @@ def _remedy(workloads: Sequence[Workload], never: Sequence[str], nodes: int) -> 
         wishes.append(" with ".join(needs if evenly else [*needs, SPREAD]) or many)
     wish = ", or ".join(wishes)
     if not choosy:
-        return wish
+        return wish or "nothing that keeps its pods off a node (host ports, anti-affinity)"
     where = "every node" if not never else ", ".join(never[:3]) + (" …" if len(never) > 3 else "")
     admitting = f"a nodeSelector and tolerations that let pods go to {where}"
     return f"{wish} with {admitting}" if wish else admitting

@@ -78,6 +78,30 @@ def test_two_workloads_share_the_nodes() -> None:
     assert outlook(machines, (picky, Pods("b", 1))).always == ("n0",)
 
 
+@pytest.mark.parametrize(
+    ("machines", "pods", "remedy"),
+    [
+        (PLAIN, (Pods("a", 3),), "a DaemonSet, or a topologySpreadConstraint"),
+        (PLAIN, (Pods("a", 2),), "a DaemonSet, or at least 3 replicas with a topologySpread"),
+        (PLAIN, (Pods("a", 2, ON_HOSTS),), "a DaemonSet, or at least 3 replicas"),
+        (PLAIN, (Pods("a", 2, ON_HOSTS), Pods("b", 2)), "a DaemonSet, or at least 3 replicas"),
+        (PLAIN, (Pods("a", 3, ON_HOSTS),), ""),
+        (TAINTED, (Pods("a", None),), "a nodeSelector and tolerations that let pods go to n2"),
+        (TAINTED, (Pods("a", 3),), "a DaemonSet with a nodeSelector and tolerations that let"),
+        (ONE_ZONE_SHORT, (Pods("a", 4, ON_ZONES),), "a DaemonSet"),
+        ((), (Pods("a", 3),), "a DaemonSet, or at least as many replicas as nodes with a"),
+        ((), (Pods("a", 3, apart=True),), "a DaemonSet, or at least as many replicas as nodes"),
+    ],
+)
+def test_what_would_make_it_certain(
+    machines: tuple[Machine, ...], pods: tuple[Pods, ...], remedy: str
+) -> None:
+    told = Placements(world(*manifests(machines, pods)).cluster).outlook(WEB)
+    assert told is not None
+    assert told.remedy.startswith(remedy)
+    assert bool(told.remedy) == bool(remedy)
+
+
 def test_running_pods_stand_beside_those_that_are_not_placed() -> None:
     local = service(externalTrafficPolicy="Local", ipFamilyPolicy="PreferDualStack")
     given = [machine.manifest(n) for n, machine in enumerate(PLAIN)]
