@@ -345,7 +345,8 @@ def test_distributions_by_version(version: str, wanted: str, remedy: str | None)
 
 
 def test_a_node_without_a_zone_is_named() -> None:
-    bare = lab([node if k else node | {"zone": "a"} for k, node in enumerate(NODES)])
+    some = [node if k else node | {"zone": "a"} for k, node in enumerate(NODES)]
+    bare = lab(some, placement=PLACES)
     found = checked(service(trafficDistribution="PreferClose"), deployment(replicas=3), bare)
     told = one(found, "hints-off")
     assert "2 of 3 ready endpoints have none" in told.message
