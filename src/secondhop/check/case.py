@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 from typing import TypeAlias
@@ -49,8 +50,9 @@ class Surroundings:
 class Case:
     """One Service, in its surroundings.
 
-    placed: whether the nodes are the input's. If not, whatever hangs on where pods land cannot be
-    read off the World, and is up to the rules about placements.
+    nodes_known: whether the nodes are the input's. outlook: over all placements, where some of its
+    pods have no place yet. placed: the nodes are known, and so is every pod's. If not, whatever
+    hangs on where pods land cannot be read off the World: the rules about placements judge it.
     """
 
     def __init__(self, declared: Declared, around: Surroundings) -> None:
@@ -58,7 +60,9 @@ class Case:
         self.around = around
         self.service: Service = declared.service
         self.resource: Resource = declared.resource
-        self.placed = around.examined.nodes_known
+        self.nodes_known = around.examined.nodes_known
+        self.outlook = around.paths.placements.of_service(self.service)
+        self.placed = self.nodes_known and self.outlook is None
 
     @property
     def balancer(self) -> Balancer:
@@ -67,6 +71,12 @@ class Case:
         if chosen.typed and self.service.type != "LoadBalancer":
             return BALANCERS["every-node"]
         return chosen
+
+    @cached_property
+    def homes(self) -> Counter[str]:
+        """The ready pods of its first port by node, as they stand in the World."""
+        endpoints = self.targets[0].endpoints if self.targets else ()
+        return Counter(e.node for e in endpoints if e.ready and e.node)
 
     @cached_property
     def targets(self) -> tuple[Target, ...]:

@@ -104,6 +104,19 @@ _KINDS = (
         "warning",
         "All clients share the balancer's addresses, and stick to few pods together.",
     ),
+    # Nodes that are lost, rollouts.
+    Kind(
+        "node-loss",
+        "One node may have all pods",
+        "note",
+        "When that node is lost, no replica is left, however many there were.",
+    ),
+    Kind(
+        "rollout-gap",
+        "Local: pods end before the balancer leaves their node",
+        "warning",
+        "Each rollout loses what the balancer still sends to nodes whose last pod has ended.",
+    ),
     # Source ranges.
     Kind(
         "ranges-cut-off-pods",

@@ -159,4 +159,5 @@ def not_served(case: Case) -> Iterator[Finding]:
 
 
 ALWAYS: tuple[Rule, ...] = (nobody, claimed_twice)
-PLACED: tuple[Rule, ...] = (one_family, no_local, not_served)
+NODES: tuple[Rule, ...] = (not_served,)
+PLACED: tuple[Rule, ...] = (one_family, no_local)

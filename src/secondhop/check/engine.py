@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Sequence
 
 from ..manifests import Examined
 from ..model.finding import Check, Finding, Where
-from . import endpoints, health, hints, policy, ranges, shares
+from . import endpoints, health, hints, placement, policy, ranges, shares
 from .case import Case, Rule, Surroundings
 from .catalogue import CATALOGUE
 from .require import Asked, judge
@@ -19,8 +19,11 @@ ALWAYS: tuple[Rule, ...] = (
     *shares.ALWAYS,
     *ranges.ALWAYS,
     *hints.ALWAYS,
+    *placement.ALWAYS,
 )
 """Rules that do not mind where pods are."""
+NODES: tuple[Rule, ...] = endpoints.NODES
+"""Rules that need the nodes, wherever pods are."""
 PLACED: tuple[Rule, ...] = (
     *endpoints.PLACED,
     *policy.PLACED,
@@ -28,9 +31,9 @@ PLACED: tuple[Rule, ...] = (
     *health.PLACED,
     *hints.PLACED,
 )
-"""Rules that need the nodes."""
-UNPLACED: tuple[Rule, ...] = ()
-"""Rules for manifests alone, over all placements that they allow."""
+"""Rules that need every pod in its place."""
+UNPLACED: tuple[Rule, ...] = placement.UNPLACED
+"""Rules over all placements that the manifests allow."""
 
 
 def check(
@@ -80,5 +83,6 @@ def _of_objects(examined: Examined) -> Iterator[Finding]:
 
 
 def _of_service(case: Case) -> Iterator[Finding]:
-    for rule in (*ALWAYS, *(PLACED if case.placed else UNPLACED)):
+    of_nodes = NODES if case.nodes_known else ()
+    for rule in (*ALWAYS, *of_nodes, *(PLACED if case.placed else UNPLACED)):
         yield from rule(case)

@@ -29,7 +29,7 @@ def cut_off(case: Case) -> Iterator[Finding]:
                 " kube-proxy filters what comes from inside the cluster by the same list."
             )
             remedy = f"Add {barred[0]}, if pods use that address."
-            certainty: Certainty = "certain" if target.vips and case.placed else "possible"
+            certainty: Certainty = "certain" if target.vips and case.nodes_known else "possible"
             yield case.find("ranges-cut-off-pods", RANGES, message, remedy, certainty=certainty)
             return
 

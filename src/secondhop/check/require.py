@@ -8,6 +8,9 @@ from typing import NamedTuple, TypeAlias
 from ..errors import Problem, UsageError
 from ..model.fate import Fate
 from ..model.finding import Holds, Requirement, Where
+from ..model.placement import Outlook
+from ..predict.placement import SPREAD, largest_share
+from . import placement
 from .case import Case, named, place
 
 _ROUNDING = 1e-9
@@ -126,7 +129,7 @@ def _no_blackhole(case: Case, asked: Asked) -> Answer:
     if rejected:
         return "no", f"{rejected[0].outcome.reason}."
     if not case.placed and case.local:
-        return _HANGS_ON_PLACES
+        return _HANGS_ON_PLACES if case.outlook is None else _served(case, case.outlook)
     lost = [entry for entry in case.used if entry.outcome.fate is not Fate.DELIVERED]
     if lost:
         nodes = named(lost[0].nodes, len(lost[0].nodes))
@@ -137,14 +140,44 @@ def _no_blackhole(case: Case, asked: Asked) -> Answer:
 def _max_share(case: Case, asked: Asked) -> Answer:
     if not case.landings:
         return _unentered(case)
-    if not case.placed and (case.local or case.declared.distribution):
+    hinted = bool(case.declared.distribution)
+    if not case.placed and (hinted or (case.local and case.outlook is None)):
         return _HANGS_ON_PLACES
+    if case.outlook is not None:
+        return _share_anywhere(case, case.outlook, asked.most)
     shares = [(share, pod) for landing in case.landings for pod, share in landing.pods.items()]
     if not shares:
         return "no", f"no pod gets any connection behind {case.around.balancer}."
     most, pod = max(shares)
     told = f"{pod} gets {most:.1%} behind {case.around.balancer}."
     return ("certain" if most <= asked.most + _ROUNDING else "no"), told
+
+
+def _served(case: Case, outlook: Outlook) -> Answer:
+    """Whether every connection is served under Local, over all placements."""
+    if case.balancer.watches != "nothing":
+        if outlook.anywhere != "certain":
+            return "possible", "it may be that no pod finds a node."
+        return "certain", f"{case.around.balancer} sends to nodes with a ready pod only."
+    if outlook.empty == "impossible":
+        return "certain", "every node has a pod in every placement that the manifests allow."
+    holds: Holds = "possible" if outlook.empty == "possible" else "no"
+    remedy = f" What makes it certain: {outlook.remedy}." if outlook.remedy else ""
+    return holds, f"a node without a pod drops: {placement.told(outlook)}.{remedy}"
+
+
+def _share_anywhere(case: Case, outlook: Outlook, limit: float) -> Answer:
+    """Whether no pod gets more than `limit`, over all placements."""
+    nodes = len(case.around.cluster.nodes) if outlook.nodes_known else None
+    most = largest_share(outlook, case.balancer, local=case.local, nodes=nodes)
+    told = f"a pod gets up to {most:.1%} behind {case.around.balancer}, by where pods are placed"
+    if most <= limit + _ROUNDING:
+        return "certain", f"{told}."
+    even = 1 / outlook.most if outlook.most and outlook.wanted is not None else 0.0
+    all_served = not case.local or case.balancer.watches != "nothing"
+    if all_served and even > limit + _ROUNDING:
+        return "no", f"{outlook.most} pods cannot all get less than {even:.1%}."
+    return "possible", f"{told}; {SPREAD} and more replicas make it less."
 
 
 _HANGS_ON_PLACES: Answer = (

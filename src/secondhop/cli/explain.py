@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import click
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ..model.cluster import Cluster, Service
     from ..model.fate import Outcome
     from ..model.flow import Flow
+    from ..model.placement import Outlook
     from ..predict.matrix import Row
 
 _Cells: TypeAlias = "Iterator[tuple[Service | None, Flow, Outcome]]"
@@ -122,7 +123,15 @@ def _overview(cluster: Cluster, services: Sequence[Service]) -> _Answer:
     from ..report import explain
 
     shown = filter(explain.from_outside, rows(cluster, services))
-    return _Answer(_client_cells(shown), explain.overview(cluster, services, shown))
+    lines = explain.overview(cluster, services, shown, _outlooks(cluster))
+    return _Answer(_client_cells(shown), lines)
+
+
+def _outlooks(cluster: Cluster) -> Callable[[Service], Outlook | None]:
+    """What holds of a Service wherever its pods are placed."""
+    from ..predict.placement import Placements
+
+    return Placements(cluster).of_service
 
 
 def _client_cells(rows: Iterable[Row]) -> _Cells:
@@ -140,7 +149,8 @@ def _table(cluster: Cluster, services: Sequence[Service]) -> _Answer:
     from ..report import explain
 
     cells = ((c.service, c.flow, c.outcome) for c in matrix.cells(cluster, services))
-    return _Answer(cells, explain.everything(cluster, services, matrix.rows(cluster, services)))
+    rows = matrix.rows(cluster, services)
+    return _Answer(cells, explain.everything(cluster, services, rows, _outlooks(cluster)))
 
 
 def _flow(cluster: Cluster, chosen: Service | None, typed: _Typed) -> _Answer:

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..client import Object, meta
 from ..client.api import labels_of
-from ..manifests.placement import tolerates
+from ..manifests.scheduling import tolerates
 
 UNSCHEDULABLE = {"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"}
 REPELLING = ("NoSchedule", "NoExecute")

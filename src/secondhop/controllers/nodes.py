@@ -8,7 +8,7 @@ from typing import Any
 
 from ..client import Object, meta
 from ..client.informer import Key
-from ..manifests.placement import tolerates
+from ..manifests.scheduling import tolerates
 from .conditions import condition, with_condition
 from .eligibility import UNSCHEDULABLE, taints_of
 from .loop import Context, Controller

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..lab.client import Lab
 from ..manifests import World, with_policy, with_readiness
@@ -56,7 +56,7 @@ def run(
     """
     planned = flows(world.cluster, service)
     refuse_unfit(world, service)
-    world = with_readiness(world, lab.start(world.cluster))
+    world = with_readiness(_placed(world), lab.start(world.cluster))
     for number, policy in enumerate(policies(service)):
         cluster = with_policy(world.cluster, service, policy)
         lab.program(cluster)
@@ -72,8 +72,14 @@ def run(
 
 def predictions(world: World, service: Service) -> list[tuple[Policy, Flow, Outcome]]:
     """The same rows from the manifests alone. Raises UsageError."""
+    world = _placed(world)
     return [
         (policy, flow, predict(with_policy(world.cluster, service, policy), flow))
         for policy in policies(service)
         for flow in flows(world.cluster, service)
     ]
+
+
+def _placed(world: World) -> World:
+    """The World whose pods are where they are: a lab places them so."""
+    return replace(world, cluster=replace(world.cluster, workloads=()))

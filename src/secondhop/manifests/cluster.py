@@ -11,6 +11,7 @@ from ..errors import ManifestError, Problem
 from ..model.cluster import Cluster, Pod, Policy, ProxyMode, Service
 from ..model.policy import NetworkPolicy
 from ..model.version import NEWEST, Feature, KubeVersion
+from ..model.workload import Workload
 from .allocate import allocated
 from .api.pools import NodePorts
 from .api.view import accessible, needs_health_port
@@ -26,7 +27,9 @@ from .problems import Problems
 from .ranges import SERVICE_RANGES, probable, single
 from .read import Document
 from .resource import Resource
+from .scheduling import Ground
 from .services import Declared, Unsound, read_service
+from .workloads import behind, read_workloads, units
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,9 +112,13 @@ def examine(
     complete = allocated(declared, unsound, ranges, stated=stated)
     if problems.about("Lab"):
         problems.settle()
-    places = Places(machines(lab.nodes, objects.of("Node")), lab.placement)
-    pods = places.settle(wanted)
     selections = tuple(_selections(complete, objects.of("EndpointSlice"), kube_version))
+    known = nodes_known(objects, lab)
+    there = machines(lab.nodes, objects.of("Node"))
+    ground, places = Ground(there, stand_in=not known), Places(there, lab.placement)
+    pods, workloads = _placed(wanted, ground, places, selections, stated="placement" in lab.stated)
+    if not known:
+        workloads = [replace(workload, eligible=None) for workload in workloads]
     world = World(
         cluster=Cluster(
             nodes=lab.nodes,
@@ -122,19 +129,50 @@ def examine(
             cni=lab.cni,
             proxy=lab.proxy,
             kube_version=kube_version,
+            workloads=tuple(workloads),
         ),
         lab=lab,
         skipped=dict(objects.skipped),
-        notes=(*assumed(objects, lab, complete, wanted), *places.notes),
+        notes=(*assumed(objects, lab, complete, wanted, workloads), *places.notes),
         selections=selections,
         sources=_files(documents),
         policies=policies,
     )
     world = with_readiness(world, {})
     world = replace(world, notes=(*world.notes, *unselected(selections, world.cluster)))
-    return Examined(
-        world, problems.found, objects.resources, tuple(complete), nodes_known(objects, lab)
-    )
+    return Examined(world, problems.found, objects.resources, tuple(complete), known)
+
+
+def _placed(
+    wanted: Sequence[Wanted],
+    ground: Ground,
+    places: Places,
+    selections: Sequence[Selection],
+    *,
+    stated: bool,
+) -> tuple[tuple[Pod, ...], list[Workload]]:
+    """All pods, each somewhere where it may be, and the workloads that they are of. stated: the
+    Lab's preferences are the user's own."""
+    every = units(wanted)
+    workloads = read_workloads(every, ground)
+    of = {
+        id(unit.one.resource.document.object): w for unit, w in zip(every, workloads, strict=True)
+    }
+    owners = [of[id(one.resource.document.object)] for one in wanted]
+    found = places.settle(zip(wanted, owners, strict=True))
+    names: dict[int, list[str]] = {}
+    for owner, pods in zip(owners, found, strict=True):
+        names.setdefault(id(owner), []).extend(pod.name for pod in pods)
+    complete = [
+        replace(
+            workload,
+            pods=tuple(names[id(workload)]),
+            placed=workload.placed or (stated and places.as_wished(workload)),
+            backs=backs,
+        )
+        for workload, backs in zip(workloads, behind(every, selections), strict=True)
+    ]
+    return tuple(pod for pods in found for pod in pods), complete
 
 
 def with_readiness(world: World, ready: Mapping[str, bool]) -> World:

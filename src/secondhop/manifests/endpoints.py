@@ -154,6 +154,13 @@ def derived(
     }
 
 
+def backed(selection: Selection, pod: Pod) -> Iterator[ServicePortName]:
+    """The ports of the Service behind which such a pod stands, once it runs."""
+    for port, target in zip(selection.service.ports, selection.targets, strict=True):
+        if _resolve(port, target, pod):
+            yield selection.service.port_name(port)
+
+
 def _resolve(port: ServicePort, target: int | str, pod: Pod) -> int:
     """The port's number in one pod; 0 when the pod has no container port of that name."""
     if isinstance(target, int):

@@ -130,7 +130,8 @@ def label_home(kind: str, whence: Path, tree: Any) -> Path | None:
         if home.shape is LABELS and home.path[-1] != "nodeSelector"
     ]
     free = [path for path in maps if dig(tree, (*path, key)) is None]
-    empty = [p for p in free if p[-1] in (dig(tree, p[:-1]) or ()) and not dig(tree, p)]
+    beneath = ((path, dig(tree, path[:-1])) for path in free)
+    empty = [p for p, it in beneath if isinstance(it, dict) and p[-1] in it and not it[p[-1]]]
     beside = [p for p in free if p[:-1] == whence[:-1] and p[-1] != "selector"]
     chosen = (empty + beside)[:1]
     return (*chosen[0], key) if chosen else None

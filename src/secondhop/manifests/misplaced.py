@@ -226,8 +226,8 @@ class _Examination:
     def misspelt(self, stray: _Stray, name: str) -> bool:
         """Whether the name is nearly that of a field missing here, or of one known elsewhere."""
         fields = stray.struct.fields if isinstance(stray.struct, Struct) else {}
-        here = dig(self.tree, stray.place[:-1]) or {}
-        missing = [field for field in fields if field not in here]
+        here = dig(self.tree, stray.place[:-1])
+        missing = [field for field in fields if not (isinstance(here, dict) and field in here)]
         guess = near(name, missing, 0.9 if self.newer else 0.75)
         if guess is not None:
             path = (*stray.place[:-1], guess)

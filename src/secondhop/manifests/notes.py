@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from ..model.cluster import Cluster
+from ..model.workload import Workload
 from .endpoints import SERVICE_NAME, Selection
 from .lab import Lab
 from .objects import Objects
@@ -16,13 +17,19 @@ _FEW = 8
 
 
 def assumed(
-    objects: Objects, lab: Lab, declared: Sequence[Declared], wanted: Sequence[Wanted]
+    objects: Objects,
+    lab: Lab,
+    declared: Sequence[Declared],
+    wanted: Sequence[Wanted],
+    workloads: Iterable[Workload],
 ) -> Iterator[str]:
     """Everything that the input does not say and that an answer may hang on."""
+    unplaced = {str(workload) for workload in workloads if not workload.placed}
     yield from _nodes(objects, lab)
     owners = {str(one.resource): None for one in wanted if one.resource.kind != "Pod"}
     for owner in owners:
-        yield f"{owner}: its pods are not in the input, so they are derived"
+        told = f"{owner}: its pods are not in the input, so they are derived"
+        yield told + ("; where they are placed is an example" if owner in unplaced else "")
     known = {node.name for node in lab.nodes}
     named = {one.pod.node for one in wanted if one.settled}
     for resource in objects.of("EndpointSlice"):

@@ -120,8 +120,10 @@ CONTAINER_PORT = struct(
     **of(INTEGER, "containerPort hostPort"),
     **of(TEXT, "name hostIP"),
 )
+HOOK = status(exec=status(command=TEXTS), sleep=status(seconds=INTEGER))
 CONTAINER = struct(
     "name",
+    lifecycle=status(preStop=HOOK),
     **of(TEXT, "name image restartPolicy imagePullPolicy workingDir"),
     **of(TEXTS, "args command"),
     env=ListOf(struct("name", name=TEXT, value=TEXT, valueFrom=ANYTHING)),
@@ -129,12 +131,34 @@ CONTAINER = struct(
     **of(PROBE, "readinessProbe livenessProbe startupProbe"),
     **of(
         ANYTHING,
-        "envFrom lifecycle resizePolicy resources restartPolicyRules securityContext stdin "
+        "envFrom resizePolicy resources restartPolicyRules securityContext stdin "
         "stdinOnce terminationMessagePath terminationMessagePolicy tty volumeDevices volumeMounts",
     ),
 )
+LABEL_TESTS = ListOf(status(values=TEXTS, **of(TEXT, "key operator")))
+POD_TERM = status(
+    topologyKey=TEXT,
+    namespaceSelector=status(),
+    labelSelector=status(matchLabels=MapOf(TEXT), matchExpressions=LABEL_TESTS),
+    **of(TEXTS, "namespaces matchLabelKeys"),
+)
+NODE_TERMS = ListOf(status(**of(LABEL_TESTS, "matchExpressions matchFields")))
+REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
+AFFINITY = status(
+    nodeAffinity=status(**{REQUIRED: status(nodeSelectorTerms=NODE_TERMS)}),
+    **of(status(**{REQUIRED: ListOf(POD_TERM)}), "podAffinity podAntiAffinity"),
+)
+SPREAD = status(
+    labelSelector=POD_TERM.fields["labelSelector"],
+    matchLabelKeys=TEXTS,
+    **of(INTEGER, "maxSkew minDomains"),
+    **of(TEXT, "topologyKey whenUnsatisfiable nodeAffinityPolicy nodeTaintsPolicy"),
+)
 POD_SPEC = struct(
     "containers",
+    affinity=AFFINITY,
+    topologySpreadConstraints=ListOf(SPREAD),
+    terminationGracePeriodSeconds=INTEGER,
     **of(ListOf(CONTAINER), "containers initContainers"),
     nodeSelector=LABELS,
     tolerations=ListOf(struct(**of(TEXT, "key operator value effect"), tolerationSeconds=INTEGER)),
@@ -142,12 +166,11 @@ POD_SPEC = struct(
     **of(TEXT, "nodeName restartPolicy schedulerName hostname subdomain dnsPolicy"),
     **of(
         ANYTHING,
-        "activeDeadlineSeconds affinity automountServiceAccountToken dnsConfig enableServiceLinks "
+        "activeDeadlineSeconds automountServiceAccountToken dnsConfig enableServiceLinks "
         "ephemeralContainers evictionResponders hostAliases hostnameOverride imagePullSecrets os "
         "overhead preemptionPolicy priority priorityClassName readinessGates resourceClaims "
         "resources runtimeClassName schedulingGates schedulingGroup securityContext serviceAccount "
-        "serviceAccountName setHostnameAsFQDN shareProcessNamespace terminationGracePeriodSeconds "
-        "topologySpreadConstraints volumes",
+        "serviceAccountName setHostnameAsFQDN shareProcessNamespace volumes",
     ),
 )
 IPS = ListOf(status(ip=TEXT))
@@ -159,6 +182,9 @@ POD = struct(
     status=status(phase=TEXT, conditions=CONDITIONS, podIP=TEXT, podIPs=IPS, hostIP=TEXT),
 )
 
+STEPS = status(
+    type=TEXT, rollingUpdate=status(**of(INT_OR_NAME, "maxSurge maxUnavailable partition"))
+)
 SELECTOR = struct(
     matchLabels=LABELS,
     matchExpressions=ListOf(
@@ -204,18 +230,16 @@ KINDS = {
     "Deployment": _workload(
         **of(INTEGER, "replicas revisionHistoryLimit progressDeadlineSeconds"),
         paused=FLAG,
-        strategy=ANYTHING,
+        strategy=STEPS,
     ),
     "ReplicaSet": _workload(replicas=INTEGER),
     "StatefulSet": _workload(
         **of(INTEGER, "replicas revisionHistoryLimit"),
         **of(TEXT, "serviceName podManagementPolicy"),
-        **of(
-            ANYTHING,
-            "updateStrategy volumeClaimTemplates ordinals persistentVolumeClaimRetentionPolicy",
-        ),
+        updateStrategy=STEPS,
+        **of(ANYTHING, "volumeClaimTemplates ordinals persistentVolumeClaimRetentionPolicy"),
     ),
-    "DaemonSet": _workload(revisionHistoryLimit=INTEGER, updateStrategy=ANYTHING),
+    "DaemonSet": _workload(revisionHistoryLimit=INTEGER, updateStrategy=STEPS),
     "Node": struct(
         "apiVersion kind metadata",
         **of(TEXT, "apiVersion kind"),

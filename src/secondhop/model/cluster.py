@@ -12,9 +12,12 @@ from ipaddress import (
     IPv6Interface,
     IPv6Network,
 )
-from typing import Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 from .version import NEWEST, KubeVersion
+
+if TYPE_CHECKING:
+    from .workload import Workload
 
 Address: TypeAlias = IPv4Address | IPv6Address
 Network: TypeAlias = IPv4Network | IPv6Network
@@ -241,6 +244,8 @@ class Cluster:
     endpoints: for each service port, in kube-proxy's order (string sort of `ip:port`), both
     families together; a service port without endpoints may be missing.
     kube_version: of its kube-proxies and controllers, which must be one.
+    workloads: what made the pods; of those that nobody has placed, pods and endpoints are one
+    possibility among others.
     """
 
     nodes: tuple[Node, ...]
@@ -251,6 +256,7 @@ class Cluster:
     cni: Cni = Cni()
     proxy: Proxy = Proxy()
     kube_version: KubeVersion = NEWEST
+    workloads: tuple[Workload, ...] = ()
 
     def node(self, name: str) -> Node:
         """The node of that name; KeyError if there is none."""

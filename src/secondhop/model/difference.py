@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from .cluster import Address, Cluster, Service
 from .fate import Fate, Outcome
 from .flow import Destination, Source
+from .placement import Outlook
 from .share import Share
 
 
@@ -63,7 +64,8 @@ class Difference:
 
     settings: as `field=value`. cluster: before. service, updated: before and after. changes: worst
     first. balancer: its name; shares_before, shares_after: what it makes of the Service. advice:
-    what would make the update safe.
+    what would make the update safe. outlook: where the update turns to Local, and a node may have
+    no pod since nobody has placed them; then the changes are those of one placement.
     """
 
     settings: tuple[str, ...]
@@ -76,6 +78,7 @@ class Difference:
     shares_after: tuple[Share, ...]
     admissions: tuple[Admission, ...] = ()
     advice: tuple[str, ...] = ()
+    outlook: Outlook | None = None
 
     @property
     def is_empty(self) -> bool:

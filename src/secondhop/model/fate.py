@@ -9,6 +9,7 @@ from typing import Literal, NamedTuple, TypeAlias
 
 from .cluster import Address, Policy
 from .flow import Flow
+from .placement import Certainty
 
 
 class Fate(StrEnum):
@@ -64,7 +65,8 @@ class HealthAnswer(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """A prediction. reason: one sentence in words; client_ip: None unless delivered, and `replaced`
-    as soon as any backend sees another address than the source's."""
+    as soon as any backend sees another address than the source's. certainty: whether the fate is
+    the same wherever pods that nobody has placed may end up; None where all have their places."""
 
     fate: Fate
     reason: str
@@ -72,6 +74,7 @@ class Outcome:
     backends: tuple[Backend, ...] = ()
     steps: tuple[Step, ...] = ()
     http: HealthAnswer | None = None
+    certainty: Certainty | None = None
 
 
 class Seen(NamedTuple):

@@ -22,7 +22,9 @@ def advice(found: Difference) -> Difference:
 
 def _advice(found: Difference) -> Iterator[str]:
     dark = found.entries(Fate.DELIVERED, Fate.DROPPED)
-    if dark and found.updated.external_traffic_policy == "Local":
+    if found.outlook is not None:
+        yield f"have a pod on every node for certain: {found.outlook.remedy}"
+    elif dark and found.updated.external_traffic_policy == "Local":
         size = len(found.cluster.nodes)
         yield (
             "keep a ready pod on every node that is sent traffic: a DaemonSet, or at least"

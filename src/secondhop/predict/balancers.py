@@ -20,7 +20,8 @@ class Balancer:
     X-Load-Balancing-Endpoint-Weight header of health checks. proxies: it opens connections of its
     own to node ports, so that nodes see its address. node_addresses: the nodes' own addresses are
     the load balancer IPs. heeds_exclusion: never sends to excluded nodes (`Node.excluded`).
-    typed: it serves Services of type LoadBalancer only.
+    typed: it serves Services of type LoadBalancer only. detection: seconds until it leaves out a
+    node that is gone; None: never.
     """
 
     watches: Watch = "nothing"
@@ -30,18 +31,21 @@ class Balancer:
     node_addresses: bool = False
     heeds_exclusion: bool = False
     typed: bool = False
+    detection: float | None = None
 
 
 BALANCERS: Mapping[str, Balancer] = {
     "every-node": Balancer(),
-    "healthy-nodes": Balancer("health checks"),
-    "weighted": Balancer("health checks", weighted=True),
+    "healthy-nodes": Balancer("health checks", detection=3),
+    "weighted": Balancer("health checks", weighted=True, detection=3),
     "single-node": Balancer(one_node=True),
-    "snat-proxy": Balancer("health checks", proxies=True),
-    "metallb-l2": Balancer("serving endpoints", one_node=True, heeds_exclusion=True, typed=True),
-    "metallb-bgp": Balancer("serving endpoints", heeds_exclusion=True, typed=True),
-    "k3s-servicelb": Balancer("ready endpoints", node_addresses=True, typed=True),
-    "cloud-passthrough": Balancer("health checks", heeds_exclusion=True, typed=True),
-    "cloud-proxy": Balancer("health checks", proxies=True, heeds_exclusion=True),
+    "snat-proxy": Balancer("health checks", proxies=True, detection=3),
+    "metallb-l2": Balancer(
+        "serving endpoints", one_node=True, heeds_exclusion=True, typed=True, detection=3
+    ),
+    "metallb-bgp": Balancer("serving endpoints", heeds_exclusion=True, typed=True, detection=90),
+    "k3s-servicelb": Balancer("ready endpoints", node_addresses=True, typed=True, detection=50),
+    "cloud-passthrough": Balancer("health checks", heeds_exclusion=True, typed=True, detection=24),
+    "cloud-proxy": Balancer("health checks", proxies=True, heeds_exclusion=True, detection=30),
 }
 """Five models, and presets named for what people run."""

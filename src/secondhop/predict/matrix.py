@@ -219,6 +219,7 @@ class Matrix:
                 lists = (usable.cluster, usable.local, here)
                 traits += tuple(tuple(place(e).label for e in group) for group in lists)
                 traits += (match.target.admits(node, source.ip),)
+                traits += (self.paths.placements.same_fate([match.target.name], node),)
             groups.setdefault(traits, []).append(source)
         return [tuple(group) for group in groups.values()]
 

@@ -10,6 +10,8 @@ from ..errors import UsageError
 from ..model.cluster import Address, Cluster, Endpoint, Node, Protocol
 from ..model.fate import Fate, HealthAnswer
 from ..model.flow import Flow
+from ..model.placement import Certainty
+from .placement import Placements
 from .routing import Exit, Place, Routes
 from .verdict import Action, KubeProxy, Packet, Verdict
 
@@ -61,7 +63,7 @@ class Trail:
     """What happened to a flow.
 
     origin: the packet as the sender made it. where, why: who ended it, and a clause saying why.
-    routed: whether the flow's `via` mattered.
+    routed: whether the flow's `via` mattered. certainty: see Outcome.
     """
 
     origin: Packet
@@ -72,6 +74,7 @@ class Trail:
     deliveries: tuple[Delivery, ...] = ()
     http: HealthAnswer | None = None
     routed: bool = False
+    certainty: Certainty | None = None
 
 
 class Paths:
@@ -81,6 +84,11 @@ class Paths:
         self.cluster = cluster
         self.routes = Routes(cluster)
         self.proxy = KubeProxy(cluster, self.routes)
+
+    @cached_property
+    def placements(self) -> Placements:
+        """What is certain of the pods that nobody has placed."""
+        return Placements(self.cluster)
 
     @cached_property
     def listeners(self) -> dict[tuple[Address, int, Protocol], Endpoint]:
@@ -276,4 +284,27 @@ class _Walk:
         deliveries: tuple[Delivery, ...] = (),
         http: HealthAnswer | None = None,
     ) -> Trail:
-        return Trail(self.origin, tuple(self.hops), fate, where, why, deliveries, http, self.routed)
+        return Trail(
+            self.origin,
+            tuple(self.hops),
+            fate,
+            where,
+            why,
+            deliveries,
+            http,
+            self.routed,
+            self._certainty(http),
+        )
+
+    def _certainty(self, http: HealthAnswer | None) -> Certainty | None:
+        """Whether it ends so in every placement; only the last hop looked at endpoints."""
+        if not self.hops:
+            return None
+        hop, placements = self.hops[-1], self.paths.placements
+        if http is not None:
+            targets = self.paths.proxy.health_targets(hop.packet)
+            return placements.same_fate((t.name for t in targets), hop.node)
+        if hop.verdict.match is None:
+            return None
+        name = hop.verdict.match.target.name
+        return placements.same_fate([name], hop.node if hop.verdict.by_node else None)

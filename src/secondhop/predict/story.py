@@ -49,7 +49,7 @@ def outcome(trail: Trail) -> Outcome:
     )
     kept = all(d.source == trail.origin.source for d in answered)
     client_ip: ClientIP | None = ("kept" if kept else "replaced") if answered else None
-    return Outcome(trail.fate, reason(trail), client_ip, backends, (), trail.http)
+    return Outcome(trail.fate, reason(trail), client_ip, backends, (), trail.http, trail.certainty)
 
 
 def reason(trail: Trail) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from ipaddress import ip_network
 
@@ -43,7 +43,8 @@ class Verdict:
 
     why: a clause for the reason; rule: the object's field that decided; chain: where to look.
     match: whom the packet is for. When translated, endpoints: the choice, each equally likely;
-    masquerade, source_rule: whether kube-proxy replaces the source, and by which rule.
+    masquerade, source_rule: whether kube-proxy replaces the source, and by which rule. by_node:
+    whether it turned on the node's own endpoints.
     """
 
     action: Action
@@ -54,6 +55,7 @@ class Verdict:
     endpoints: tuple[Endpoint, ...] = ()
     masquerade: bool = False
     source_rule: str = ""
+    by_node: bool = False
 
 
 class KubeProxy:
@@ -140,14 +142,15 @@ class KubeProxy:
     def health(self, node: Node, packet: Packet) -> HealthAnswer | None:
         """What a healthCheckNodePort answers on this local address; None if none listens (§6.1):
         ready endpoint addresses on the node, whatever their port."""
-        targets = self._health_targets(packet)
+        targets = self.health_targets(packet)
         served = self._served(node, packet.destination.version)
         if not targets or (served and not self.answers_node_ports(node, packet.destination)):
             return None
         here = {e.address for t in targets for e in t.endpoints if e.ready and e.node == node.name}
         return HealthAnswer(200 if here else 503, len(here))
 
-    def _health_targets(self, packet: Packet) -> list[Target]:
+    def health_targets(self, packet: Packet) -> list[Target]:
+        """The service ports that a health check on this port is about."""
         if packet.protocol != "TCP":
             return []
         key = (packet.destination.version, packet.port)
@@ -172,7 +175,8 @@ class KubeProxy:
             masquerade, source_rule = False, "kube-proxy clusterCIDR: the sender is a pod"
         else:
             masquerade, source_rule = True, "kube-proxy clusterCIDR: the sender is no pod"
-        return self._translate(match, part, rule, chosen, masquerade, source_rule)
+        found = self._translate(match, part, rule, chosen, masquerade, source_rule)
+        return replace(found, by_node=target.internal_local)
 
     def _outside(self, node: Node, packet: Packet, match: Match, usable: Usable) -> Verdict:
         """To a node port, load balancer or external IP with a usable endpoint somewhere."""
@@ -194,7 +198,8 @@ class KubeProxy:
         if not usable.local:
             return self._no_local(node, match, usable, "externalTrafficPolicy", rule)
         why = f"{policy}=Local masquerades nobody from outside"
-        return self._translate(match, "local", rule, usable.local, False, why)
+        found = self._translate(match, "local", rule, usable.local, False, why)
+        return replace(found, by_node=True)
 
     def _translate(
         self,
@@ -215,7 +220,7 @@ class KubeProxy:
         elsewhere = usable.ready - usable.ready_here
         others = f"{elsewhere} ready elsewhere" if elsewhere else "only terminating ones elsewhere"
         why = f"{policy}=Local and none of {node.name}'s pods is ready ({others})"
-        return Verdict(Action.DROP, why, rule, self._guard(match.entrance), match)
+        return Verdict(Action.DROP, why, rule, self._guard(match.entrance), match, by_node=True)
 
     def _nobody(self, node: Node, packet: Packet, match: Match, *, made_here: bool) -> Verdict:
         """No usable endpoint in the whole cluster (§3.1 rows 1 and 5 to 7)."""
@@ -270,7 +275,7 @@ class KubeProxy:
 
     def _unmatched_here(self, node: Node, packet: Packet) -> Verdict:
         """To an address of the node itself, but to none of its served node ports."""
-        targets = self._health_targets(packet)
+        targets = self.health_targets(packet)
         if targets:
             rule = f"Service {targets[0].service} spec.healthCheckNodePort={packet.port}"
             chain = "KUBE-NODEPORTS" if self.iptables else ""

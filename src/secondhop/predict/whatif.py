@@ -9,12 +9,14 @@ from ..model.cluster import Cluster, Service
 from ..model.difference import Change, Difference, fate_of
 from ..model.fate import Fate, Outcome
 from ..model.flow import Destination, Source
+from ..model.placement import Outlook
 from ..model.policy import NetworkPolicy
 from .admission import admissions
 from .advice import advice
 from .balancers import BALANCERS
 from .matrix import Matrix, Row
 from .path import Paths
+from .placement import Placements
 from .share import shares
 
 _Key: TypeAlias = tuple[str, str, str | None]  # of a flow to a destination: kind, name, via
@@ -55,8 +57,18 @@ def difference(
         shares(*before, BALANCERS[balancer]),
         shares(*after, BALANCERS[balancer]),
         tuple(admissions(before.cluster, found, policies)),
+        outlook=_gaps(before.service, after),
     )
     return advice(told)
+
+
+def _gaps(before: Service, after: Situation) -> Outlook | None:
+    """Over all placements, where Local is new and may leave a node without a pod."""
+    cluster, service = after
+    if (before.external_traffic_policy, service.external_traffic_policy) != ("Cluster", "Local"):
+        return None
+    outlook = Placements(cluster).of_service(service)
+    return None if outlook is None or outlook.empty == "impossible" else outlook
 
 
 def changes(before: Situation, after: Situation) -> Iterator[Change]:

@@ -12,8 +12,9 @@ from ..model.fate import Fate, Outcome
 from ..model.flow import Destination, Source
 from ..model.share import Share
 from .explain import landing, legend
-from .fold import Folder, Words, entry
+from .fold import Folder, Words, doubt, entry
 from .layout import WORDS, columns, few, listed, of_version, wrapped
+from .placement import ONE_OF_MANY, dark
 
 _TABLES = 3
 _LIVE = (
@@ -38,6 +39,8 @@ def report(found: Difference) -> Iterator[str]:
     yield from wrapped(f"{verdict(found)} {of_version(found.cluster.kube_version)}", "")
     if found.is_empty:
         return
+    if found.outlook is not None:
+        yield from ("", f"What follows is so in {ONE_OF_MANY}:")
     if found.changes:
         yield from _changes(Folder(found.cluster), found.changes)
     yield from _shares(found)
@@ -67,9 +70,13 @@ def verdict(found: Difference) -> str:
 
 
 def _losses(found: Difference) -> Iterator[str]:
+    told = {Fate.DELIVERED}
+    if found.outlook is not None:
+        told.add(Fate.DROPPED)
+        yield f"cuts off what enters through a node without a pod: {dark(found.outlook)}"
     for fate in Fate:
         nodes = found.entries(Fate.DELIVERED, fate)
-        if fate is not Fate.DELIVERED and nodes:
+        if fate not in told and nodes:
             yield f"cuts off what enters through {few(nodes, 'nodes')}: {WORDS[fate]}"
     if gone := found.entries(Fate.DELIVERED, None):
         yield f"closes the way in through {few(gone, 'nodes')}"
@@ -78,6 +85,8 @@ def _losses(found: Difference) -> Iterator[str]:
 def _behind(found: Difference) -> Iterator[str]:
     """The part of the balancer's connections that is lost now, where some entry is."""
     before, after = map(_lost, (found.shares_before, found.shares_after))
+    if found.outlook is not None:
+        return  # the shares are those of one placement
     if after > before:
         most = "up to " if len(found.shares_after) > 1 else ""
         yield f"behind {found.balancer} {most}{_percent(after)} of connections are lost"
@@ -166,7 +175,8 @@ def _told(words: Words | None, alike: Sequence[_Side | None], with_hops: bool) -
         return words.answer
     _, lands, sees, hops = landing(words, sides)
     partly = "" if _served(sides[0].outcome) else f"{words.answer}: "
-    return f"{partly}{lands}, sees {sees}" + (f", hops {hops}" if with_hops else "")
+    length = f", hops {hops}" if with_hops else ""
+    return f"{partly}{lands}, sees {sees}{length}{doubt(sides[0].outcome)}"
 
 
 def _terms(text: str) -> list[str]:

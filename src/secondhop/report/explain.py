@@ -8,9 +8,11 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from ..model.cluster import Cluster, Service
 from ..model.fate import Fate, Outcome, Step
 from ..model.flow import Flow
+from ..model.placement import Outlook
 from ..model.version import KubeVersion
-from .fold import Folder, Row, Words, answer, entry, entry_node, hops, lands, sees
+from .fold import Folder, Row, Words, answer, doubt, entry, entry_node, hops, lands, sees
 from .layout import columns, help_for, of_version, table, wrapped
+from .placement import ONE_OF_MANY, Outlooks, all_placed, doubtful, example, remedies
 from .reach import summary, verdict
 
 _FOLD_ABOVE = 3
@@ -40,40 +42,62 @@ _LEGEND = {
     "cni0": "the pods' bridge of the node that masquerades",
     "flannel.1": "the VXLAN device of the node that masquerades",
     "flannel-v6.1": "the same for IPv6",
+    "possible": "in some placements of the pods, not in all",
     "its NIC": "the address of the node that masquerades",
 }
 
 
-def overview(cluster: Cluster, services: Sequence[Service], rows: Iterable[Row]) -> Iterator[str]:
+def overview(
+    cluster: Cluster,
+    services: Sequence[Service],
+    rows: Iterable[Row],
+    outlooks: Outlooks = all_placed,
+) -> Iterator[str]:
     """Where the outside client lands through every entry. rows: the client's, from outside."""
     folder = Folder(cluster)
     of = _by_service(services, rows)
-    yield from summary(of, cluster.kube_version)
+    yield from summary(of, cluster.kube_version, outlooks)
     if len(of) == 1:
         for service, entries in of.items():
-            fates = {row.outcome.fate for row in entries}
-            yield from wrapped(help_for(service.external_traffic_policy, fates), "")
+            yield from _helps(service, entries, outlooks(service))
     for service, entries in of.items():
+        outlook = outlooks(service)
         if len(of) > 1 and entries:
-            yield from ("", *wrapped(verdict(service, entries), ""))
+            yield from ("", *wrapped(verdict(service, entries, outlook), ""))
+            yield from () if outlook is None else remedies(outlook)
         if entries:
-            yield ""
+            yield from ("",) if outlook is None else ("", example(outlook))
             yield from _entries(folder, entries)
 
 
-def everything(cluster: Cluster, services: Sequence[Service], rows: Iterable[Row]) -> Iterator[str]:
+def _helps(service: Service, entries: Sequence[Row], outlook: Outlook | None) -> Iterator[str]:
+    """What would help, in lines."""
+    if outlook is not None and doubtful(entries):
+        yield from remedies(outlook)
+        return
+    fates = {row.outcome.fate for row in entries}
+    yield from wrapped(help_for(service.external_traffic_policy, fates), "")
+
+
+def everything(
+    cluster: Cluster,
+    services: Sequence[Service],
+    rows: Iterable[Row],
+    outlooks: Outlooks = all_placed,
+) -> Iterator[str]:
     """Every source to every destination: equal rows folded, and a legend."""
     folder = Folder(cluster)
     of = _by_service(services, rows)
     outside = {service: [r for r in rows if from_outside(r)] for service, rows in of.items()}
-    yield from summary(outside, cluster.kube_version)
+    yield from summary(outside, cluster.kube_version, outlooks)
     used = set[str]()
     for service, all_rows in of.items():
         if all_rows:
             yield from () if len(of) == 1 else ("", str(service))
             cells = list(_compact(folder, all_rows))
             used.update(_words(cells))
-            yield ""
+            outlook = outlooks(service)
+            yield from ("",) if outlook is None else ("", example(outlook))
             for lines in columns([_HEAD, *cells]):
                 yield from lines
     yield ""
@@ -100,8 +124,12 @@ def flow(
 ) -> Iterator[str]:
     """One flow: its fate, every step with its rule, and the backends."""
     fate = f"{outcome.fate}: " if outcome.fate is Fate.DELIVERED else ""
-    yield from wrapped(f"{fate}{outcome.reason} {of_version(version)}", "")
+    sure = "possible, not certain: " if outcome.certainty == "possible" else ""
+    yield from wrapped(f"{sure}{fate}{outcome.reason} {of_version(version)}", "")
     yield from wrapped(_asked(service, asked), "")
+    if outcome.certainty is not None:
+        told = f"Nobody has placed the pods: what is named here is {ONE_OF_MANY}."
+        yield from wrapped(told, "")
     yield ""
     for number, step in enumerate(outcome.steps, 1):
         yield from _step(number, step)
@@ -157,7 +185,8 @@ def _compact(folder: Folder, rows: Sequence[Row]) -> Iterator[tuple[str, ...]]:
 def landing(words: Words, alike: Sequence[Row]) -> tuple[str, ...]:
     """Names and addresses where there is one flow or they are equal, else what they are of."""
     first = alike[0]
-    fate = words.answer if first.outcome.http else str(first.outcome.fate)
+    told = first.outcome
+    fate = words.answer if told.http else f"{told.fate}{doubt(told)}"
     one_sender = len(first.sources) == 1
     literal = len(alike) == 1 and (one_sender or entry_node(first) is not None)
     own = "the sender" in words.sees and not one_sender

@@ -174,8 +174,15 @@ def entry(alike: Sequence[Row]) -> str:
 def answer(outcome: Outcome) -> str:
     """What the sender gets."""
     if outcome.http is not None:
-        return f"{outcome.http.status}, {outcome.http.local_endpoints} local"
-    return WORDS[outcome.fate]
+        told = f"{outcome.http.status}, {outcome.http.local_endpoints} local"
+    else:
+        told = WORDS[outcome.fate]
+    return told + doubt(outcome)
+
+
+def doubt(outcome: Outcome) -> str:
+    """What is added to a fate that other placements of the pods may change."""
+    return ", possible" if outcome.certainty == "possible" else ""
 
 
 def lands(outcome: Outcome, called: str = "", home: str | None = None) -> str:

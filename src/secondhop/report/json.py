@@ -112,6 +112,8 @@ def outcome(one: Outcome) -> dict[str, Any]:
         ]
     if one.http is not None:
         found["http"] = {"status": one.http.status, "localEndpoints": one.http.local_endpoints}
+    if one.certainty is not None:
+        found["certainty"] = one.certainty
     return found
 
 

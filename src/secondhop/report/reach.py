@@ -8,15 +8,31 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from ..model.cluster import Service
 from ..model.fate import Fate
+from ..model.placement import Outlook
 from ..model.version import KubeVersion
+from . import placement
 from .fold import Row, entry_node
 from .layout import WORDS, few, listed, of_version, wrapped
+from .placement import Outlooks, doubtful
 
 _NAMED = 5
 
 
-def verdict(service: Service, rows: Sequence[Row]) -> str:
-    """One sentence. rows: the client's, of this Service."""
+def verdict(service: Service, rows: Sequence[Row], outlook: Outlook | None = None) -> str:
+    """One sentence. rows: the client's, of this Service. outlook: over all placements, if some of
+    its pods are not placed."""
+    if outlook is not None and (doubtful(rows) or _shows_some(service, outlook)):
+        return placement.verdict(service, outlook)
+    told = _verdict(service, rows)
+    return told if outlook is None or not rows else f"{told}, wherever its pods are placed"
+
+
+def _shows_some(service: Service, outlook: Outlook) -> bool:
+    """Whether it hangs on the placement who sees the client's address."""
+    return outlook.host_network and service.external_traffic_policy == "Cluster"
+
+
+def _verdict(service: Service, rows: Sequence[Row]) -> str:
     doors: dict[str, list[Row]] = {}
     for row in rows:
         if row.destination.kind != "healthCheckNodePort":
@@ -31,20 +47,23 @@ def verdict(service: Service, rows: Sequence[Row]) -> str:
     return f"{service}: " + "; ".join(f"{listed(names)}: {says}" for says, names in alike.items())
 
 
-def summary(of: Mapping[Service, Sequence[Row]], version: KubeVersion) -> Iterator[str]:
+def summary(
+    of: Mapping[Service, Sequence[Row]], version: KubeVersion, outlooks: Outlooks
+) -> Iterator[str]:
     """The verdict on all these Services. of: the client's rows, from outside, by Service."""
     stamp = of_version(version)
     if len(of) == 1:
         for service, rows in of.items():
-            yield from wrapped(f"{verdict(service, rows)} {stamp}", "")
+            yield from wrapped(f"{verdict(service, rows, outlooks(service))} {stamp}", "")
         return
-    losing = [service for service, rows in of.items() if any(map(_is_lost, rows))]
-    shut = [service for service, rows in of.items() if not rows]
-    served = [service for service in of if service not in losing and service not in shut]
+    losing = {service for service, rows in of.items() if any(map(_is_lost, rows))}
+    unsure = {s for s, rows in of.items() if s not in losing and doubtful(rows)}
+    shut = {service for service, rows in of.items() if not rows}
     parts = (
-        _part(losing, "not served through some entry"),
-        _part(served, "served through every entry"),
-        _part(shut, "without a way in from outside"),
+        _part([s for s in of if s in losing], "not served through some entry"),
+        _part([s for s in of if s in unsure], "served through every entry or not, by placement"),
+        _part([s for s in of if s not in losing | unsure | shut], "served through every entry"),
+        _part([s for s in of if s in shut], "without a way in from outside"),
     )
     yield from wrapped(f"{len(of)} Services: {', '.join(filter(None, parts))} {stamp}", "")
 
@@ -55,8 +74,8 @@ def _part(services: Sequence[Service], what: str) -> str:
 
 
 def _is_lost(row: Row) -> bool:
-    """Health checks answer 503 for a reason, and are delivered."""
-    return row.outcome.fate is not Fate.DELIVERED
+    """In every placement. Health checks answer 503 for a reason, and are delivered."""
+    return row.outcome.fate is not Fate.DELIVERED and row.outcome.certainty != "possible"
 
 
 def _no_door(service: Service) -> str:

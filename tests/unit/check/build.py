@@ -18,6 +18,10 @@ NODES = [
 ]
 
 
+PLACES = {"web": [node["name"] for node in NODES]}
+"""Where a Lab puts the replicas of Deployment web."""
+
+
 def checked(*objects: dict[str, Any], require: str = "", **options: Any) -> Check:
     """The check of these objects, each a document of one file."""
     text = "\n---\n".join(json.dumps(one) for one in objects)

@@ -17,9 +17,9 @@ from secondhop.predict.balancers import BALANCERS
 from secondhop.predict.matrix import cells
 from secondhop.predict.share import shares
 
-from .build import NODES, checked, cluster_checked, holds
+from .build import NODES, PLACES, checked, cluster_checked, holds
 
-LAB = lab(NODES)
+LAB = lab(NODES, placement=PLACES)
 LOCAL: dict[str, Any] = {"externalTrafficPolicy": "Local"}
 ALL = "client-ip,no-blackhole,max-share=0.5,valid"
 
@@ -59,7 +59,8 @@ def test_what_cannot_be_meant_is_refused(text: str, says: str) -> None:
         (LOCAL, 1, True, "certain no certain"),
         ({}, 1, True, "no certain no"),
         ({}, 3, False, "no certain certain"),
-        (LOCAL, 3, False, "certain possible possible"),
+        (LOCAL, 3, False, "certain possible certain"),
+        (LOCAL, 1, False, "certain possible possible"),
         ({"trafficDistribution": "PreferClose"}, 3, False, "no certain possible"),
         ({}, 0, True, "no no no"),
     ],

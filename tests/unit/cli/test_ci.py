@@ -50,7 +50,9 @@ def shell(tmp_path: Path) -> Any:
 
     def run(line: str, replicas: int) -> int:
         web = service(externalTrafficPolicy="Local")
-        objects = web, deployment(replicas=replicas), lab(NODES, network=RANGES)
+        places = {"web": [node["name"] for node in NODES]}
+        there = lab(NODES, network=RANGES, placement=places)
+        objects = web, deployment(replicas=replicas), there
         write(tmp_path / "deploy" / "web.json", *objects)
         asked = ["sh", "-ec", line]
         return subprocess.run(asked, cwd=tmp_path, env=environment, timeout=60).returncode

@@ -11,6 +11,8 @@ from support import deployment, lab, reference, service
 
 from secondhop.report.schema import schema
 
+from .conftest import NODES, RANGES
+
 Secondhop = Callable[..., Any]
 
 POD = reference()[0].cluster.pods[0].name
@@ -198,3 +200,15 @@ def test_the_report_of_a_large_cluster_stays_short(secondhop: Secondhop, tmp_pat
     assert done.out.startswith("default/s7: externalTrafficPolicy=Local: cuts off what enters")
     assert max(map(len, done.out.splitlines())) <= 100
     assert done.out.partition("Predicted, ")[0].count("\n") < 50
+
+
+def test_where_nobody_has_placed_the_pods_losses_are_told_over_all_placements(
+    secondhop: Secondhop, tmp_path: Path
+) -> None:
+    objects = service(), deployment(replicas=3), lab(NODES[:3], network=RANGES)
+    file = write(tmp_path / "web.json", *objects)
+    local = "externalTrafficPolicy=Local"
+    out = " ".join(secondhop("diff", "svc/web", "-f", file, "--set", local).out.split())
+    assert "cuts off what enters through a node without a pod: possible for n0, n1, n2;" in out
+    assert "What follows is so in one of the placements that the manifests allow:" in out
+    assert "- have a pod on every node for certain: a DaemonSet, or a topologySpread" in out

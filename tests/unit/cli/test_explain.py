@@ -7,12 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
 from support import deployment, lab, reference, service
+
+from secondhop.report.schema import schema
 
 from .conftest import NODES, RANGES, Secondhop, write
 
 WORLD, SERVICE = reference()
 POD = WORLD.cluster.pods[0].name
+PLACED = {"apiVersion": "secondhop/v1", "kind": "Lab", "placement": {"traffic-test": "xjp1"}}
 
 OVERVIEW = f"""\
 default/traffic-test: Cluster serves through every node and hides the client's address (k8s 1.36)
@@ -107,6 +111,7 @@ def test_local_says_who_is_cut_off(secondhop: Secondhop, tmp_path: Path) -> None
         tmp_path / "local.json",
         deployment("traffic-test"),
         service("traffic-test", node_port=30316, **spec),
+        PLACED,
     )
     done = secondhop("explain", "-f", file)
     told = re.sub(r"traffic-test-\w{10}-\w{5}", POD, done.out)
@@ -303,9 +308,126 @@ def test_the_release_switches_the_rules_and_is_printed(
     file = write(tmp_path / "near.json", deployment(replicas=2), near)
     for version, nodes in ("1.36", ["gz1"]), ("1.33", ["gz1", "xjp1"]):
         asked = ("explain", "-f", file, "--kube-version")
-        first, *_ = secondhop(*asked, f"v{version}.1+k3s1").out.split("\n")
-        assert first.endswith(f"hides the client's address (k8s {version})")
+        verdict = secondhop(*asked, f"v{version}.1+k3s1").out.partition("\n\n")[0]
+        assert verdict.startswith("default/web: Cluster serves through every node and hides")
+        assert verdict.endswith(f"(k8s {version})")
         document = json.loads(secondhop(*asked, version, "-o", "json").out)
         assert document["kubeVersion"] == version
         reached = document["cells"][0]["predicted"]["backends"]
         assert [backend["node"] for backend in reached] == nodes
+
+
+def spread_out(made: dict[str, Any]) -> dict[str, Any]:
+    """The Deployment with at most one pod more on a node than on another."""
+    constraint = {
+        "maxSkew": 1,
+        "topologyKey": "kubernetes.io/hostname",
+        "whenUnsatisfiable": "DoNotSchedule",
+        "labelSelector": made["spec"]["selector"],
+    }
+    made["spec"]["template"]["spec"]["topologySpreadConstraints"] = [constraint]
+    return made
+
+
+FEW = NODES[:3]
+
+
+@pytest.mark.parametrize(
+    ("documents", "policy", "verdict", "certainty"),
+    [
+        (
+            [deployment(replicas=3)],
+            "Local",
+            "default/web: Local drops what enters through a node without a pod: possible with 2"
+            " nodes or more, certain with more than 3 nodes; elsewhere it keeps the client's"
+            " address (k8s 1.36) What makes it certain that no node drops: a DaemonSet, or at least"
+            " as many replicas as nodes with a topologySpreadConstraint on kubernetes.io/hostname"
+            " (maxSkew: 1, whenUnsatisfiable: DoNotSchedule).",
+            "possible",
+        ),
+        (
+            [spread_out(deployment(replicas=3))],
+            "Local",
+            "default/web: Local drops what enters through a node without a pod: impossible with up"
+            " to 3 nodes, certain with more; elsewhere it keeps the client's address (k8s 1.36)"
+            " What makes it certain that no node drops: a DaemonSet, or at least as many replicas"
+            " as nodes.",
+            "possible",
+        ),
+        (
+            [deployment(replicas=3)],
+            "Cluster",
+            "default/web: Cluster serves through every node and hides the client's address,"
+            " wherever its pods are placed (k8s 1.36)",
+            "certain",
+        ),
+        (
+            [spread_out(deployment(replicas=3)), lab(FEW, network=RANGES)],
+            "Local",
+            "default/web: Local serves through every node and keeps the client's address,"
+            " wherever its pods are placed (k8s 1.36)",
+            "certain",
+        ),
+        (
+            [spread_out(deployment(replicas=2)), lab(FEW, network=RANGES)],
+            "Local",
+            "default/web: Local drops what enters through a node without a pod: possible for n0,"
+            " n1, n2, certain for some of them; elsewhere it keeps the client's address (k8s 1.36)"
+            " What makes it certain that no node drops: a DaemonSet, or at least 3 replicas.",
+            "possible",
+        ),
+        (
+            [deployment(), lab(FEW, network=RANGES, placement={"web": "n1"})],
+            "Local",
+            "default/web: Local loses what enters through n0, n2: timeout (dropped); elsewhere it"
+            " keeps the client's address (k8s 1.36) What helps: a ready pod on every node (a"
+            " DaemonSet, or more replicas, spread); a balancer that asks the health check and"
+            " leaves the other nodes out; or Cluster, at the price of the client's address.",
+            None,
+        ),
+    ],
+)
+def test_the_verdict_is_over_every_placement(
+    secondhop: Secondhop,
+    tmp_path: Path,
+    documents: list[dict[str, Any]],
+    policy: str,
+    verdict: str,
+    certainty: str | None,
+) -> None:
+    file = write(tmp_path / "web.json", service(externalTrafficPolicy=policy), *documents)
+    out = secondhop("explain", "-f", file).out
+    assert " ".join(out.partition("\n\n")[0].split()) == verdict
+    assert ("For example, in one of the placements" in out) == (certainty is not None)
+    assert (", possible" in out) == (certainty == "possible")
+    assert ("where they are placed" in out) == (certainty is not None)
+    document = json.loads(secondhop("explain", "-f", file, "-o", "json").out)
+    Draft202012Validator(schema("Prediction")).validate(document)
+    assert {cell["predicted"].get("certainty") for cell in document["cells"]} == {certainty}
+    everything = secondhop("explain", "-f", file, "--all").out
+    assert ("possible: in some placements" in everything) == (certainty == "possible")
+
+
+def test_one_flow_says_what_is_only_possible(secondhop: Secondhop, tmp_path: Path) -> None:
+    local = service(externalTrafficPolicy="Local")
+    file = write(tmp_path / "web.json", local, deployment(), lab(FEW, network=RANGES))
+    out = secondhop("explain", "-f", file, "--to", "10.1.0.1:30080").out
+    assert out.startswith("possible, not certain: delivered: n0 hands it to its own pod")
+    assert "Nobody has placed the pods: what is named here is one of the placements" in out
+    out = secondhop("explain", "-f", file, "--to", "10.1.0.1:31234").out
+    assert "placed" not in out.partition("Predicted")[0]
+
+
+def test_of_many_services_those_that_hang_on_places_are_named(
+    secondhop: Secondhop, tmp_path: Path
+) -> None:
+    services = [
+        service(f"s{k}", node_port=30080 + k, selector={"app": "web"}, externalTrafficPolicy=policy)
+        for k, policy in enumerate(("Local", "Cluster"))
+    ]
+    file = write(tmp_path / "web.json", *services, deployment(replicas=2))
+    first = " ".join(secondhop("explain", "-f", file).out.partition("\n\n")[0].split())
+    assert first == (
+        "2 Services: 1 served through every entry or not, by placement (default/s0), 1 served"
+        " through every entry (default/s1) (k8s 1.36)"
+    )

@@ -353,3 +353,9 @@ def test_what_is_not_a_list_is_no_home_for_an_items_field() -> None:
 def test_a_name_that_is_not_known_waits_until_the_known_ones_are_home() -> None:
     value = {**service(), "labels": {}, "tier": "front"}
     assert mend(value)["metadata"] == {"name": "web", "labels": {"tier": "front"}}
+
+
+@pytest.mark.parametrize("name", ["metadata", "spec"])
+def test_a_number_in_the_place_of_a_mapping_is_no_home_either(name: str) -> None:
+    found = complaints(json.dumps({**service(), name: 5, "web": "x"}))
+    assert any(f"{name}: " in complaint for complaint in found)

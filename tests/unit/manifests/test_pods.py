@@ -141,7 +141,9 @@ def test_placement_is_a_wish_and_a_selector_is_not() -> None:
 def test_a_pod_that_fits_nowhere_is_pending_and_said_so() -> None:
     built = world(THREE, service(), deployment(nodeSelector={"disk": "ssd"}))
     assert places(built) == [(None, "")]
-    assert built.notes[-1].endswith("is pending: no node fits its nodeSelector and tolerations")
+    assert built.notes[-1].endswith(
+        "is pending: no node fits its nodeSelector, affinity and tolerations"
+    )
     assert [e for found in built.cluster.endpoints.values() for e in found] == []
 
 

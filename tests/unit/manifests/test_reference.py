@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from ipaddress import ip_address
 
 from secondhop.manifests import build, read_files, reference_documents, reference_lab
@@ -29,9 +30,12 @@ def test_the_reference_world() -> None:
 
 def test_without_a_lab_document_the_reference_lab_is_assumed_and_said() -> None:
     alone = build(read_files([str(REFERENCE / "good.yaml")]))
-    assert alone.cluster == build(reference_documents()).cluster
+    with_lab = build(reference_documents())
+    assert replace(alone.cluster, workloads=with_lab.cluster.workloads) == with_lab.cluster
+    assert [w.placed for w in (*alone.cluster.workloads, *with_lab.cluster.workloads)] == [0, 1]
     assert alone.notes == (
         "nodes gz1, xjp1: no nodes in the input, the reference Lab's are assumed",
         "client 192.168.22.2: no Lab document says where the client is",
-        "Deployment default/traffic-test: its pods are not in the input, so they are derived",
+        "Deployment default/traffic-test: its pods are not in the input, so they are derived;"
+        " where they are placed is an example",
     )
