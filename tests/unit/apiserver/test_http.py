@@ -12,12 +12,13 @@ from typing import Any
 
 import httpx
 import pytest
-from serving import FakeAgent, Served, a_cluster, over_https
+from serving import FakeAgent, Served, a_cluster, listener, over_https
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
 from secondhop.apiserver.http.app import App
-from secondhop.apiserver.http.credentials import make_credentials
+from secondhop.apiserver.http.credentials import make_credentials, server_context
+from secondhop.apiserver.http.serve import serving
 
 from .helpers import config_map
 
@@ -296,5 +297,24 @@ def test_the_end_of_the_server_ends_its_watches() -> None:
         await watch.__aexit__(None, None, None)
         await client.aclose()
         assert asyncio.all_tasks() == {asyncio.current_task()}
+
+    asyncio.run(main())
+
+
+def test_one_app_on_several_sockets() -> None:
+    async def main() -> None:
+        server = a_cluster()
+        sockets = [listener(), listener()]
+        hosts = [f"127.0.0.1:{each.getsockname()[1]}" for each in sockets]
+        app = App(server, FakeAgent(server), CREDENTIALS, hosts)
+        context = ssl.create_default_context(cadata=CREDENTIALS.authority)
+        headers = {"authorization": f"Bearer {CREDENTIALS.token}"}
+        async with (
+            serving(app, sockets, server_context(CREDENTIALS)),
+            httpx.AsyncClient(headers=headers, verify=context) as client,
+        ):
+            for host in hosts:
+                assert (await client.get(f"https://{host}/readyz")).text == "ok"
+        assert all(each.fileno() == -1 for each in sockets)
 
     asyncio.run(main())

@@ -109,7 +109,10 @@ _NO_SPDY = (
     "exec is served over WebSockets only, not over SPDY: use kubectl 1.31 or later (1.29 and 1.30 "
     "with KUBECTL_REMOTE_COMMAND_WEBSOCKETS=true)"
 )
-_NO_V2 = "OpenAPI v2 is not served here, v3 is (/openapi/v3): use kubectl 1.29 or later"
+_NO_V2 = (
+    "OpenAPI v2 is not served here, v3 is (/openapi/v3): use kubectl 1.29 or later, or "
+    "--validate=false"
+)
 
 
 def _document(path: str, request: Request) -> Response | None:

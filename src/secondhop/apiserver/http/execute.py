@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import suppress
 from typing import Any
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
@@ -71,13 +72,12 @@ async def _listen(execution: Execution, socket: WebSocket) -> None:
         while True:
             message = await socket.receive_bytes()
             channel, data = message[:1], message[1:]
-            if channel == _STDIN and data:
-                await execution.write(data)
-            elif channel == _RESIZE:
+            if channel == _RESIZE:
                 size = json.loads(data)
                 execution.resize(int(size["Width"]), int(size["Height"]))
-            elif message == _CLOSE + _STDIN:
-                await execution.write(b"")
+            elif data if channel == _STDIN else message == _CLOSE + _STDIN:
+                with suppress(OSError):  # the program may have closed its input
+                    await execution.write(data if channel == _STDIN else b"")
     except (WebSocketDisconnect, KeyError, TypeError, ValueError):
         execution.kill()
 
