@@ -169,7 +169,7 @@ def _variable(variable: Object, path: Path) -> Iterator[FieldError]:
             "other than '='"
         )
         yield invalid((*path, "name"), name, why)
-    if variable.get("value") and variable.get("valueFrom"):
+    if variable.get("value") and "valueFrom" in variable:
         why = "may not be specified when `value` is not empty"
         yield invalid((*path, "valueFrom"), "", why)
 

@@ -192,10 +192,7 @@ class Server(Reader):
         subresource: str,
     ) -> Answer:
         _expect_same(kind, new, old, by_revision=not kind.unconditional)
-        if subresource == "scale":
-            new = scale.applied(new, old)
-        elif not subresource:
-            new = default(kind, new)
+        new = scale.applied(new, old) if subresource == "scale" else default(kind, new)
         new = confined(kind, carried(new, old), old, subresource)
         with self._held(kind, new, old, options, subresource) as new:
             _expect_valid(kind, new, old, subresource)

@@ -65,10 +65,10 @@ def _merged_map(value: Any, patch: Mapping[str, Any], schema: Schema) -> Any:
             if not done[name] and given is None and name not in value:
                 del done[name]
         elif isinstance(given, dict) and "replace" not in field.strategies:
-            old = done.get(name)
-            done[name] = (
-                _merged_map(old, given, field.schema) if isinstance(old, dict) else _plain(given)
-            )
+            if isinstance(old := done.get(name), dict):
+                done[name] = _merged_map(old, given, field.schema)
+            elif _PATCH not in given:  # there is nothing to replace or delete
+                done[name] = _plain(given)
         else:
             done[name] = given
     return done
