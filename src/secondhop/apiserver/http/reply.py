@@ -85,17 +85,18 @@ def json_response(value: object, code: int = 200, warnings: Iterable[str] = ()) 
 
 
 def status_of(error: ApiError) -> Object:
-    """The Status object of a refusal."""
-    value: Object = {
+    """The Status object of a refusal. It has details even if it has none to tell: kubectl debug
+    looks into them unasked."""
+    return {
         "kind": "Status",
         "apiVersion": "v1",
         "metadata": {},
         "status": "Failure",
         "message": error.message,
         "reason": error.reason,
+        "details": dict(error.details),
         "code": error.code,
     }
-    return value | ({"details": dict(error.details)} if error.details else {})
 
 
 def refusal(error: ApiError) -> Response:
