@@ -19,7 +19,7 @@ from .path import Place
 from .query import flag
 from .reply import status_of
 
-PROTOCOLS = "v5.channel.k8s.io", "v4.channel.k8s.io"
+_PROTOCOLS = "v5.channel.k8s.io", "v4.channel.k8s.io"
 _STDIN, _ERROR, _RESIZE, _CLOSE = (bytes([number]) for number in (0, 3, 4, 255))
 
 
@@ -28,9 +28,9 @@ async def execute(agent: Agent, place: Place, socket: WebSocket) -> None:
     error channel: a client whose handshake fails tries SPDY, and would hear of that instead.
     Raises ApiError if the client speaks neither protocol."""
     offered = socket.scope["subprotocols"]
-    protocol = next((name for name in PROTOCOLS if name in offered), None)
+    protocol = next((name for name in _PROTOCOLS if name in offered), None)
     if protocol is None:
-        raise bad_request(f"exec is spoken over {' or '.join(PROTOCOLS)}, not {offered}")
+        raise bad_request(f"exec is spoken over {' or '.join(_PROTOCOLS)}, not {offered}")
     await socket.accept(protocol)
     try:
         try:

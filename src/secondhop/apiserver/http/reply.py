@@ -43,7 +43,7 @@ class Shape:
         """An object."""
         match self.form:
             case "table":
-                head = {"resourceVersion": value["metadata"]["resourceVersion"]}
+                head = {"resourceVersion": value["metadata"].get("resourceVersion", "")}
                 return table(self.kind, [value], head, time.time(), self.include)
             case "metadata":
                 return _metadata(value)
@@ -71,8 +71,9 @@ def _metadata(value: Object) -> Object:
 
 
 def encode(value: object) -> bytes:
-    """JSON as it goes over the wire."""
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
+    """JSON as it goes over the wire; what no UTF-8 can say (half of a surrogate pair) is `?`."""
+    text = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    return text.encode(errors="replace")
 
 
 def json_response(value: object, code: int = 200, warnings: Iterable[str] = ()) -> Response:
