@@ -5,12 +5,28 @@ from __future__ import annotations
 from ..client.api import Deletion, Object
 from .kinds import Kind
 from .metadata import timestamp
-from .refusals import conflict, forbidden
+from .refusals import bad_request, conflict, forbidden
 
 ORPHAN, FOREGROUND = "orphan", "foregroundDeletion"
 """Finalizers that the garbage collector takes away, once it has done what they say."""
 _PROPAGATED = {"Orphan": [ORPHAN], "Foreground": [FOREGROUND], "Background": []}
 _IMMORTAL = ("default", "kube-system", "kube-public")
+
+
+def wish(options: Object) -> Deletion:
+    """DeleteOptions, decoded. Raises ApiError 400."""
+    propagation = options.get("propagationPolicy")
+    if propagation is None and "orphanDependents" in options:
+        propagation = "Orphan" if options["orphanDependents"] else "Background"
+    if propagation is not None and propagation not in _PROPAGATED:
+        raise bad_request(f"propagationPolicy {propagation!r} is none of {[*_PROPAGATED]}")
+    only = options.get("preconditions") or {}
+    return Deletion(
+        options.get("gracePeriodSeconds"),
+        propagation,
+        only.get("uid"),
+        only.get("resourceVersion"),
+    )
 
 
 def check(kind: Kind, stored: Object, how: Deletion) -> None:

@@ -6,11 +6,9 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
-from typing import Literal, NamedTuple, TypeAlias
+from typing import NamedTuple
 
-from ..client.api import USUAL, Deletion, Object, PatchForm
-from ..manifests.api.field import invalid as field_error
+from ..client.api import USUAL, Deletion, Object, PatchForm, meta
 from ..model.cluster import Network
 from . import binding, deletion, scale
 from .defaults import default
@@ -19,28 +17,16 @@ from .metadata import Clock, born, carried, counted
 from .parts import begun, confined
 from .patch import patched
 from .reading import Reader
-from .refusals import already_exists, bad_request, conflict, forbidden, invalid, not_found
-from .schema import Mistyped, decode
+from .refusals import already_exists, bad_request, forbidden, invalid, not_found
+from .request import PLAIN, Options, Validation, decoded, expect_namespace, expect_same
 from .services import Services
 from .store import Key, Store
 from .validation import refusals
 from .warn import warnings
 
-Validation: TypeAlias = Literal["Strict", "Warn", "Ignore"]
+__all__ = ["PLAIN", "Answer", "Options", "Server", "Validation"]
+
 _ATTEMPTS = 8  # to find a free name
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """How to write. dry_run: do everything but store. validation: what becomes of fields that the
-    kind does not know, and of those that the request's text says twice (doubled: their paths)."""
-
-    dry_run: bool = False
-    validation: Validation = "Warn"
-    doubled: Sequence[str] = ()
-
-
-PLAIN = Options()
 
 
 class Answer(NamedTuple):
@@ -69,8 +55,8 @@ class Server(Reader):
         self, kind: Kind, value: object, namespace: str = "", options: Options = PLAIN
     ) -> Answer:
         """Store a new object."""
-        new, told = _decoded(kind, value, options)
-        _expect_namespace(new, namespace)
+        new, told = decoded(kind, value, options)
+        expect_namespace(new, namespace)
         self._expect_room(kind, new, namespace)
         new = default(kind, new)
         attempts = 1 if (new.get("metadata") or {}).get("name") else _ATTEMPTS
@@ -85,7 +71,7 @@ class Server(Reader):
                 raise already_exists(kind, key.name)
             if not options.dry_run:
                 made = self._store.put(key, made, None)
-        return Answer(made, [*told, *warnings(kind, made, None)])
+        return Answer(made, [*told, *warnings(kind, made)])
 
     def update(
         self,
@@ -98,7 +84,7 @@ class Server(Reader):
     ) -> Answer:
         """Replace an object, or the part of it that a subresource (status, scale, finalize) is."""
         old = self.get(kind, name, namespace)
-        new, told = _decoded(_what(kind, subresource), value, options)
+        new, told = decoded(_what(kind, subresource), value, options)
         return self._changed(kind, old, new, told, options, subresource)
 
     def patch(
@@ -115,7 +101,7 @@ class Server(Reader):
         old = self.get(kind, name, namespace)
         what = _what(kind, subresource)
         shown = scale.of(old) if subresource == "scale" else old
-        new, told = _decoded(what, patched(what.definition, shown, patch, form), options, patch)
+        new, told = decoded(what, patched(what.definition, shown, patch, form), options, patch)
         return self._changed(kind, old, new, told, options, subresource)
 
     def delete(
@@ -147,12 +133,8 @@ class Server(Reader):
         options: Options = PLAIN,
     ) -> list[Object]:
         """Delete all selected objects."""
-        found = self.list(kind, namespace, labels=labels, fields=fields).items
-        return [
-            self.delete(kind, one["metadata"]["name"], one["metadata"].get("namespace", ""), how,
-                        options).object
-            for one in found
-        ]  # fmt: skip
+        found = map(meta, self.list(kind, namespace, labels=labels, fields=fields).items)
+        return [self.delete(kind, name, home, how, options).object for home, name in found]
 
     def get_scale(self, kind: Kind, name: str, namespace: str) -> Object:
         """The Scale of a workload."""
@@ -161,22 +143,15 @@ class Server(Reader):
     def bind(self, name: str, value: object, namespace: str, options: Options = PLAIN) -> Answer:
         """Give a pod its node: what the scheduler does."""
         kind = KINDS["Pod"]
-        told, warned = _decoded(BINDING, value, options)
+        told, warned = decoded(BINDING, value, options)
         old = self.get(kind, name, namespace)
         new = binding.bound(old, told, self._clock())
         return Answer(self._put(kind, new, old, options), warned)
 
     def evict(self, name: str, value: object, namespace: str, options: Options = PLAIN) -> Answer:
         """Delete a pod as an Eviction says."""
-        told, warned = _decoded(EVICTION, value, options)
-        wish = told.get("deleteOptions") or {}
-        expected = wish.get("preconditions") or {}
-        how = Deletion(
-            wish.get("gracePeriodSeconds"),
-            wish.get("propagationPolicy"),
-            expected.get("uid"),
-            expected.get("resourceVersion"),
-        )
+        told, warned = decoded(EVICTION, value, options)
+        how = deletion.wish(told.get("deleteOptions") or {})
         answer = self.delete(KINDS["Pod"], name, namespace, how, options)
         return answer._replace(warnings=warned)
 
@@ -191,14 +166,15 @@ class Server(Reader):
         options: Options,
         subresource: str,
     ) -> Answer:
-        _expect_same(kind, new, old, by_revision=not kind.unconditional)
+        expect_same(kind, new, old, by_revision=not kind.unconditional)
         new = scale.applied(new, old) if subresource == "scale" else default(kind, new)
         new = confined(kind, carried(new, old), old, subresource)
         with self._held(kind, new, old, options, subresource) as new:
             _expect_valid(kind, new, old, subresource)
             stored = self._put(kind, counted(kind, new, old), old, options)
         shown = scale.of(stored) if subresource == "scale" else stored
-        return Answer(shown, [*told, *warnings(kind, stored, old)])
+        warned = [] if subresource else warnings(kind, stored)
+        return Answer(shown, [*told, *warned])
 
     def _put(self, kind: Kind, new: Object, old: Object, options: Options) -> Object:
         """Store a changed object, unless nothing has changed or nothing keeps it."""
@@ -212,7 +188,7 @@ class Server(Reader):
         if options.dry_run:
             return last
         if kind.kind == "Service":
-            self._services.released(old)
+            self._services.released(last)
         return self._store.delete(_key(kind, old), old, last)
 
     def _held(
@@ -249,72 +225,11 @@ class Server(Reader):
 
 
 def _key(kind: Kind, value: Object) -> Key:
-    metadata = value["metadata"]
-    return Key(kind.resource, metadata.get("namespace") or "", metadata.get("name") or "")
+    return Key(kind.resource, *meta(value))
 
 
 def _what(kind: Kind, subresource: str) -> Kind | Subresource:
     return SCALE if subresource == "scale" else kind
-
-
-def _decoded(
-    what: Kind | Subresource, value: object, options: Options, patch: object = None
-) -> tuple[Object, list[str]]:
-    """A request's object, and warnings about it. patch: what made it of the stored one."""
-    why = ""
-    unknown: list[str] = []
-    given: Object = value if isinstance(value, dict) else {}
-    version, kind = given.get("apiVersion"), given.get("kind")
-    if version and version != what.api_version:
-        why = f"the API version in the data ({version}) does not match the expected API version "
-        raise bad_request(f"{why}({what.api_version})")
-    if kind and kind != what.kind:
-        raise bad_request(f'{kind} in version "{what.version}" cannot be handled as a {what.kind}')
-    try:
-        given, unknown = decode(what.definition, value)
-    except Mistyped as error:
-        why = str(error)
-    told = [f'duplicate field "{path}"' for path in options.doubled]
-    told += [f'unknown field "{path}"' for path in unknown]
-    if told and options.validation == "Strict":
-        why = f"strict decoding error: {', '.join(told)}"
-    if why and patch is not None:
-        raise invalid("", "", [field_error(("patch",), patch, why)])
-    if why:
-        raise bad_request(
-            f'{what.kind} in version "{what.version}" cannot be handled as a {what.kind}: {why}'
-        )
-    given |= {"apiVersion": what.api_version, "kind": what.kind}
-    return given, told if options.validation == "Warn" else []
-
-
-def _expect_namespace(new: Object, namespace: str) -> None:
-    said = (new.get("metadata") or {}).get("namespace")
-    if said and said != namespace:
-        raise bad_request(
-            "the namespace of the provided object does not match the namespace sent on the request"
-        )
-
-
-def _expect_same(kind: Kind, new: Object, old: Object, *, by_revision: bool) -> None:
-    """Raises ApiError when a write means another object, or the object as it was once."""
-    said, stored = new.get("metadata") or {}, old["metadata"]
-    name = stored["name"]
-    if said.get("name", name) != name:
-        why = f"the name of the object ({said['name']}) does not match the name on the URL ({name})"
-        raise bad_request(why)
-    _expect_namespace(new, stored.get("namespace", ""))
-    if said.get("uid", stored["uid"]) != stored["uid"]:
-        why = "Precondition failed: UID in precondition: {}, UID in object meta: {}"
-        raise conflict(kind, name, why.format(said["uid"], stored["uid"]))
-    revision = said.get("resourceVersion")
-    if by_revision and not revision:
-        path = ("metadata", "resourceVersion")
-        raise invalid(
-            kind.qualified, name, [field_error(path, 0, "must be specified for an update")]
-        )
-    if revision and revision != stored["resourceVersion"]:
-        raise conflict(kind, name)
 
 
 def _expect_valid(kind: Kind, new: Object, old: Object | None, subresource: str = "") -> None:

@@ -107,11 +107,6 @@ class Store:
         self._watches.setdefault(resource, {})[watch] = None
         return watch
 
-    def compact(self) -> None:
-        """Forget the history: watches that have it already go on, new ones from before expire."""
-        self._changes.clear()
-        self._compacted = self.revision
-
     def _expect(self, key: Key, seen: Object | None) -> None:
         stored = self.get(key)
         if stored is not seen:

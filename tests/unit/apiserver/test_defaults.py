@@ -170,13 +170,8 @@ def test_the_others() -> None:
         {"name": "", "port": 80, "protocol": "TCP"}
     ]
     subset = {"addresses": [{"ip": "10.42.0.2"}], "ports": ports}
-    made = server.create(
-        KINDS["Endpoints"], {"metadata": {"name": "e"}, "subsets": [subset]}, "default"
-    )
-    assert made.object["subsets"][0]["ports"] == [{"port": 80, "protocol": "TCP"}]
-    assert made.warnings == [
-        "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"
-    ]
+    made = create(server, "Endpoints", {"metadata": {"name": "e"}, "subsets": [subset]})
+    assert made["subsets"][0]["ports"] == [{"port": 80, "protocol": "TCP"}]
 
 
 @pytest.mark.parametrize("kind", sorted(KINDS))

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from support import deployment, pod, service
 
+from secondhop.apiserver.deletion import wish
 from secondhop.apiserver.kinds import KINDS
 from secondhop.client.api import Deletion
 from secondhop.errors import ApiError
@@ -202,6 +203,30 @@ def test_an_eviction_deletes_the_pod_as_it_says() -> None:
     assert server.evict(
         "a", {**eviction, "deleteOptions": {"gracePeriodSeconds": 0}}, "default"
     ).gone
+
+
+@pytest.mark.parametrize(
+    ("options", "how"),
+    [
+        ({}, Deletion()),
+        ({"gracePeriodSeconds": 0}, Deletion(0)),
+        ({"propagationPolicy": "Foreground"}, Deletion(propagation="Foreground")),
+        ({"orphanDependents": True}, Deletion(propagation="Orphan")),
+        ({"orphanDependents": False}, Deletion(propagation="Background")),
+        ({"preconditions": {"uid": "u", "resourceVersion": "1"}}, Deletion(None, None, "u", "1")),
+    ],
+)
+def test_options(options: dict[str, Any], how: Deletion) -> None:
+    assert wish(options) == how
+
+
+def test_a_propagation_that_there_is_not() -> None:
+    server = a_server()
+    create(server, "Pod", running())
+    eviction = {"metadata": {"name": "a"}, "deleteOptions": {"propagationPolicy": "Up"}}
+    with pytest.raises(ApiError) as error:
+        server.evict("a", eviction, "default")
+    assert error.value.code == 400
 
 
 def test_a_service_gives_back_what_it_had() -> None:

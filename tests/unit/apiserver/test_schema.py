@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from support import deployment, service
 
-from secondhop.apiserver.body import read
+from secondhop.apiserver.jsontext import read
 from secondhop.apiserver.kinds import KINDS, SUBRESOURCES
 from secondhop.apiserver.schema import Mistyped, decode, definitions
 from secondhop.apiserver.server import Options

@@ -167,6 +167,11 @@ def test_a_status_is_for_balancers() -> None:
          'deprecated; use "PreferSameZone"'),
         ({"externalName": "example.com"}, 'spec.externalName is ignored when spec.type is not '
          '"ExternalName"'),
+        ({"type": "LoadBalancer", "loadBalancerIP": "FD00::1"}, "spec.loadBalancerIP: IPv6 address "
+         '"FD00::1" should be in RFC 5952 canonical format ("fd00::1")'),
+        ({"type": "LoadBalancer", "loadBalancerSourceRanges": ["10.0.0.0/8", "FD00::/64"]},
+         'spec.loadBalancerSourceRanges[1]: IPv6 CIDR value "FD00::/64" should be in RFC 5952 '
+         'canonical format ("fd00::/64")'),
         ({"externalTrafficPolicy": "Local"}, None),
     ],
 )  # fmt: skip

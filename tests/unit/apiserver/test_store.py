@@ -87,10 +87,10 @@ def test_what_is_forgotten_has_expired() -> None:
         store.watch("things", 1)
     assert told(store, 2) == [(3, "b")]
     watch = store.watch("things", 2)
-    store.compact()
+    made(store, Key("others", "one", "b"))
     assert [change.revision for change in watch.ready()] == [3]
     with pytest.raises(Expired):
-        store.watch("things", 3)
+        store.watch("things", 2)
 
 
 def test_a_watch_wakes_for_what_it_wants_only() -> None:

@@ -167,3 +167,9 @@ def test_it_ends_when_it_is_cancelled() -> None:
 
     run(world, story)
     assert not any(world.store._watches.values())
+
+
+def test_a_kind_that_there_is_not() -> None:
+    with pytest.raises(ApiError) as error:
+        asyncio.run(World().api.get("Teapot", "one"))
+    assert error.value.code == 404
