@@ -9,7 +9,7 @@ from starlette.requests import Request
 from ...client import PatchForm
 from ...errors import ApiError
 from ...manifests.yamltext import YamlTrouble, load
-from ..body import Body, read
+from ..jsontext import Body, read
 from ..refusals import bad_request
 from . import protobuf
 

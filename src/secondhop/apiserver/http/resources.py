@@ -9,11 +9,13 @@ from starlette.datastructures import QueryParams
 from starlette.requests import Request
 from starlette.responses import Response
 
-from ...client.api import Deletion, Object, Propagation
-from ..body import Body
+from ...client.api import Deletion, Object
+from ..deletion import wish
+from ..jsontext import Body
 from ..refusals import bad_request, expired, not_allowed
+from ..request import Options, Validation
 from ..schema import Mistyped, decode
-from ..server import Answer, Options, Server, Validation
+from ..server import Answer, Server
 from . import reviews
 from .content import read_object, read_patch
 from .path import Place
@@ -150,19 +152,11 @@ async def _deletion(request: Request) -> tuple[Deletion, Options]:
         given = {"propagationPolicy": query.get("propagationPolicy")}
         given["gracePeriodSeconds"] = number(query, "gracePeriodSeconds")
     try:
-        wish = decode(_DELETE_OPTIONS, given).value
+        options = decode(_DELETE_OPTIONS, given).value
     except Mistyped as error:
         raise bad_request(f"DeleteOptions: {error}") from None
-    propagation = wish.get("propagationPolicy")
-    if propagation is None and "orphanDependents" in wish:
-        propagation = "Orphan" if wish["orphanDependents"] else "Background"
-    if propagation not in (None, *get_args(Propagation)):
-        raise bad_request(f"propagationPolicy: {propagation!r} is none of {get_args(Propagation)}")
-    only = wish.get("preconditions") or {}
-    how = Deletion(
-        wish.get("gracePeriodSeconds"), propagation, only.get("uid"), only.get("resourceVersion")
-    )
-    return how, Options(_dry_run([*wish.get("dryRun", ()), *query.getlist("dryRun")]))
+    stages = [*options.get("dryRun", ()), *query.getlist("dryRun")]
+    return wish(options), Options(_dry_run(stages))
 
 
 def _written(done: Answer, shape: Shape, code: int = 200) -> Response:
