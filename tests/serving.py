@@ -134,13 +134,12 @@ class FakeAgent:
 
 @dataclass(frozen=True)
 class Served:
-    """A server that answers, and the loop it does so in."""
+    """A server that answers."""
 
     server: Server
     agent: FakeAgent
     credentials: Credentials
     port: int
-    loop: asyncio.AbstractEventLoop
 
     @property
     def url(self) -> str:
@@ -172,7 +171,7 @@ async def over_https(server: Server) -> AsyncIterator[Served]:
     credentials, agent = make_credentials(["127.0.0.1", "localhost"]), FakeAgent(server)
     app = App(server, agent, credentials, [f"127.0.0.1:{port}", f"localhost:{port}"])
     async with serving(app, [bound], server_context(credentials)):
-        yield Served(server, agent, credentials, port, asyncio.get_running_loop())
+        yield Served(server, agent, credentials, port)
 
 
 @contextmanager

@@ -97,16 +97,32 @@ class Kube:
 
 
 ALWAYS = ("pypi", "machine")
+"""Tested every time; the others by `make soak`."""
+FIRST = 29
+"""The first minor version that reads OpenAPI v3 for everything."""
 
 
 @pytest.fixture(
     params=[
         pytest.param(name, marks=[] if name in ALWAYS else [pytest.mark.soak])
-        for name in binaries()
+        for name, path in binaries().items()
+        if minor(path) >= FIRST
     ]
 )
 def kube(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Kube]:
     """A kubectl and a cluster with a node, a running pod, a Deployment and a Service."""
+    with served(seeded()) as one:
+        yield Kube(binaries()[request.param], one, tmp_path)
+
+
+@pytest.fixture(params=[name for name, path in binaries().items() if minor(path) < FIRST])
+def old(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Kube]:
+    """The same, with a kubectl that wants OpenAPI v2 and SPDY."""
+    with served(seeded()) as one:
+        yield Kube(binaries()[request.param], one, tmp_path)
+
+
+def seeded() -> Server:
     server = a_cluster()
     for kind, value in seeds():
         status = value.pop("status", {})
@@ -117,8 +133,7 @@ def kube(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Kube]:
             server.update(
                 KINDS[kind], name, made | {"status": status}, namespace, subresource="status"
             )
-    with served(server) as one:
-        yield Kube(binaries()[request.param], one, tmp_path)
+    return server
 
 
 def seeds() -> Iterator[tuple[str, dict[str, Any]]]:

@@ -212,3 +212,8 @@ def test_delete(kube: Kube) -> None:
 )
 def test_refusals(kube: Kube, command: str, text: str) -> None:
     assert kube.fails(*command.split()) == text
+
+
+def test_what_is_not_served_is_refused_in_words(kube: Kube) -> None:
+    for command in ("debug web --image=x --target=web", "create token default", "top pods"):
+        assert "error" in kube.fails(*command.split()).lower()

@@ -38,10 +38,14 @@ def read(text: bytes) -> Body:
         return marked
 
     try:
-        value = json.loads(text, object_pairs_hook=built)
+        value = json.loads(text, object_pairs_hook=built, parse_constant=_refused)
     except (ValueError, RecursionError) as error:
         raise bad_request(f"the request's body is no JSON: {error}") from None
     return Body(value, list(_doubled(value, "")) if found else [])
+
+
+def _refused(name: str) -> object:
+    raise ValueError(f"{name} is a number in Python's JSON only")
 
 
 def _doubled(value: Any, path: str) -> Iterator[str]:

@@ -12,12 +12,14 @@ from typing import Any
 
 import httpx
 import pytest
-from serving import FakeAgent, Served, a_cluster, over_https
+from serving import FakeAgent, Served, a_cluster, listener, over_https
 from websockets.asyncio.client import connect
-from websockets.exceptions import InvalidStatus
+from websockets.exceptions import ConnectionClosedError, InvalidStatus
+from websockets.typing import Subprotocol
 
 from secondhop.apiserver.http.app import App
-from secondhop.apiserver.http.credentials import make_credentials
+from secondhop.apiserver.http.credentials import make_credentials, server_context
+from secondhop.apiserver.http.serve import serving
 
 from .helpers import config_map
 
@@ -145,6 +147,7 @@ def test_the_kubeconfig_is_for_its_owner_only(tmp_path: Path) -> None:
         ("POST", f"{MAPS}/one", 405, "MethodNotAllowed"),
         ("PUT", MAPS, 405, "MethodNotAllowed"),
         ("OPTIONS", MAPS, 405, "MethodNotAllowed"),
+        ("DELETE", "/api/v1/configmaps", 405, "MethodNotAllowed"),
         ("POST", "/version", 405, "MethodNotAllowed"),
         ("DELETE", "/api/v1/namespaces", 405, "MethodNotAllowed"),
         ("GET", f"{MAPS}?limit=-1", 400, "BadRequest"),
@@ -170,6 +173,7 @@ def test_refusals_are_statuses(method: str, path: str, code: int, reason: str) -
         ("application/json", b'"text"', 400),
         ("application/json", b"[" * 200_000, 400),
         ("application/json", b"\xff", 400),
+        ("application/json", b'{"metadata": {"generation": NaN}}', 400),
         ("application/json", b"x" * (3 << 20 | 1), 413),
         ("application/yaml", b"a: [", 400),
         ("application/yaml", b"a: 1\n---\nb: 1", 400),
@@ -188,6 +192,18 @@ def test_a_body_may_be_yaml() -> None:
     text = "metadata: {name: one}\ndata: {a: b}\n"
     answer = ask("POST", MAPS, content=text, headers={"content-type": "application/yaml"})
     assert (answer.status_code, answer.json()["data"]) == (201, {"a": "b"})
+
+
+def test_half_of_a_surrogate_pair_breaks_no_answer() -> None:
+    text = '{"metadata": {"name": "one"}, "data": {"a": "\\ud800"}}'
+    answer = ask("POST", MAPS, content=text, headers={"content-type": "application/json"})
+    assert (answer.status_code, answer.json()["data"]) == (201, {"a": "?"})
+
+
+def test_a_field_that_is_said_twice_is_told_of() -> None:
+    text = '{"metadata": {"name": "one"}, "data": {"a": "b"}, "data": {"a": "c"}}'
+    answer = ask("POST", MAPS, content=text, headers={"content-type": "application/json"})
+    assert answer.headers["warning"] == '299 - "duplicate field \\"data\\""'
 
 
 def test_unknown_fields_are_told_of_in_a_header() -> None:
@@ -216,6 +232,13 @@ def test_the_form_that_is_asked_for(accept: str, kind: str) -> None:
     answer = ask("GET", "/api/v1/namespaces", headers={"accept": accept})
     assert answer.json()["kind"] == kind
     assert answer.status_code == (406 if kind == "Status" else 200)
+
+
+def test_a_write_is_shown_in_the_form_that_is_asked_for() -> None:
+    head = {"accept": TABLE}
+    assert ask("POST", f"{MAPS}?dryRun=All", json=config_map(), headers=head).json()["rows"]
+    head = {"accept": "application/vnd.kubernetes.protobuf"}
+    assert is_status(ask("POST", MAPS, json=config_map(), headers=head), 406, "NotAcceptable")
 
 
 def test_discovery_in_both_forms() -> None:
@@ -298,3 +321,36 @@ def test_the_end_of_the_server_ends_its_watches() -> None:
         assert asyncio.all_tasks() == {asyncio.current_task()}
 
     asyncio.run(main())
+
+
+def test_one_app_on_several_sockets() -> None:
+    async def main() -> None:
+        server = a_cluster()
+        sockets = [listener(), listener()]
+        hosts = [f"127.0.0.1:{each.getsockname()[1]}" for each in sockets]
+        app = App(server, FakeAgent(server), CREDENTIALS, hosts)
+        context = ssl.create_default_context(cadata=CREDENTIALS.authority)
+        headers = {"authorization": f"Bearer {CREDENTIALS.token}"}
+        async with (
+            serving(app, sockets, server_context(CREDENTIALS)),
+            httpx.AsyncClient(headers=headers, verify=context) as client,
+        ):
+            for host in hosts:
+                assert (await client.get(f"https://{host}/readyz")).text == "ok"
+        assert all(each.fileno() == -1 for each in sockets)
+
+    asyncio.run(main())
+
+
+def test_an_agent_that_breaks_ends_the_connection() -> None:
+    async def scenario(client: httpx.AsyncClient, served: Served) -> None:
+        url = f"wss://127.0.0.1:{served.port}/api/v1/namespaces/default/pods/web/exec"
+        served.server.get = None  # type: ignore[method-assign, assignment]
+        protocols = [Subprotocol("v5.channel.k8s.io")]
+        async with connect(
+            url, ssl=tls(served), additional_headers=bearer(served), subprotocols=protocols
+        ) as socket:
+            with pytest.raises(ConnectionClosedError, match="1011"):
+                await socket.recv()
+
+    speak(scenario)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
+from dataclasses import replace
 from typing import TypeAlias, cast
 
 import pytest
 from serving import a_cluster, over_https
 
+from secondhop.apiserver.http.credentials import make_credentials
 from secondhop.apiserver.kinds import KINDS
 from secondhop.apiserver.local import LocalApi
 from secondhop.apiserver.server import Server
@@ -261,5 +263,25 @@ def test_an_api_that_is_away_is_an_os_error_as_informers_expect() -> None:
         async with UrlApi(served.access) as api:
             with pytest.raises(ConnectionError):
                 await api.list("ConfigMap")
+
+    asyncio.run(main())
+
+
+def test_other_ways_to_be_known_and_to_know() -> None:
+    """A certificate of one's own is offered; a server is believed only if a CA says so."""
+
+    async def main() -> None:
+        async with over_https(a_cluster()) as served:
+            known = served.access
+            mine = make_credentials(["me"])
+            certified = replace(known, certificate=mine.certificate, key=mine.key)
+            for access in certified, replace(known, authority=None, insecure=True):
+                async with UrlApi(access) as api:
+                    await api.list("ConfigMap")
+            async with UrlApi(replace(known, authority=mine.authority)) as api:
+                with pytest.raises(ConnectionError, match="CERTIFICATE_VERIFY_FAILED"):
+                    await api.list("ConfigMap")
+            async with UrlApi(replace(known, token="other")) as api:
+                assert (await refused(api.list("ConfigMap")))[:2] == (401, "Unauthorized")
 
     asyncio.run(main())

@@ -6,7 +6,8 @@ import logging
 import platform
 from collections.abc import Collection
 
-from starlette.requests import HTTPConnection, Request
+from starlette.datastructures import Headers
+from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketState
@@ -29,7 +30,6 @@ from .resources import resource
 
 _LOG = logging.getLogger(__name__)
 
-
 _VERSION = {
     "major": str(NEWEST.major),
     "minor": str(NEWEST.minor),
@@ -43,6 +43,7 @@ _VERSION = {
 }
 _HEALTH = ("healthz", "livez", "readyz")
 _STREAMS = {"log", "exec"}
+_INTERNAL_ERROR = 1011  # RFC 6455 §7.4.1
 
 
 class App:
@@ -60,10 +61,9 @@ class App:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request; of whatever goes wrong before the answer begins, a Status tells."""
-        connection = HTTPConnection(scope)
         socket = WebSocket(scope, receive, send) if scope["type"] == "websocket" else None
         try:
-            self._guard.check(connection.headers)
+            self._guard.check(Headers(scope=scope))
             if socket is not None:
                 await self._converse(socket)
                 return
@@ -77,6 +77,8 @@ class App:
             await response(scope, receive, send)
         elif socket.application_state is WebSocketState.CONNECTING:
             await socket.send_denial_response(response)
+        elif socket.application_state is WebSocketState.CONNECTED:
+            await socket.close(_INTERNAL_ERROR)
 
     async def _converse(self, socket: WebSocket) -> None:
         place = read_path(socket.url.path)
@@ -109,7 +111,10 @@ _NO_SPDY = (
     "exec is served over WebSockets only, not over SPDY: use kubectl 1.31 or later (1.29 and 1.30 "
     "with KUBECTL_REMOTE_COMMAND_WEBSOCKETS=true)"
 )
-_NO_V2 = "OpenAPI v2 is not served here, v3 is (/openapi/v3): use kubectl 1.29 or later"
+_NO_V2 = (
+    "OpenAPI v2 is not served here, v3 is (/openapi/v3): use kubectl 1.29 or later, or "
+    "--validate=false"
+)
 
 
 def _document(path: str, request: Request) -> Response | None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import suppress
 from typing import Any
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
@@ -18,7 +19,7 @@ from .path import Place
 from .query import flag
 from .reply import status_of
 
-PROTOCOLS = "v5.channel.k8s.io", "v4.channel.k8s.io"
+_PROTOCOLS = "v5.channel.k8s.io", "v4.channel.k8s.io"
 _STDIN, _ERROR, _RESIZE, _CLOSE = (bytes([number]) for number in (0, 3, 4, 255))
 
 
@@ -27,9 +28,9 @@ async def execute(agent: Agent, place: Place, socket: WebSocket) -> None:
     error channel: a client whose handshake fails tries SPDY, and would hear of that instead.
     Raises ApiError if the client speaks neither protocol."""
     offered = socket.scope["subprotocols"]
-    protocol = next((name for name in PROTOCOLS if name in offered), None)
+    protocol = next((name for name in _PROTOCOLS if name in offered), None)
     if protocol is None:
-        raise bad_request(f"exec is spoken over {' or '.join(PROTOCOLS)}, not {offered}")
+        raise bad_request(f"exec is spoken over {' or '.join(_PROTOCOLS)}, not {offered}")
     await socket.accept(protocol)
     try:
         try:
@@ -71,13 +72,12 @@ async def _listen(execution: Execution, socket: WebSocket) -> None:
         while True:
             message = await socket.receive_bytes()
             channel, data = message[:1], message[1:]
-            if channel == _STDIN and data:
-                await execution.write(data)
-            elif channel == _RESIZE:
+            if channel == _RESIZE:
                 size = json.loads(data)
                 execution.resize(int(size["Width"]), int(size["Height"]))
-            elif message == _CLOSE + _STDIN:
-                await execution.write(b"")
+            elif data if channel == _STDIN else message == _CLOSE + _STDIN:
+                with suppress(OSError):  # the program may have closed its input
+                    await execution.write(data if channel == _STDIN else b"")
     except (WebSocketDisconnect, KeyError, TypeError, ValueError):
         execution.kill()
 

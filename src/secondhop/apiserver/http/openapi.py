@@ -18,21 +18,19 @@ _SCHEMAS = "#/components/schemas/"
 def index() -> dict[str, Any]:
     """The documents there are, each at a URL with its hash, so that clients can keep them."""
     paths = {
-        base(*place): {
-            "serverRelativeURL": f"/openapi/v3/{base(*place)}?hash={document_hash(*place)}"
-        }
+        _base(*place): {"serverRelativeURL": f"/openapi/v3/{_base(*place)}?hash={_hash(*place)}"}
         for place in GROUP_VERSIONS
     }
     return {"paths": paths}
 
 
-def base(group: str, version: str) -> str:
+def _base(group: str, version: str) -> str:
     """Where the resources of a group's version begin: `api/v1`, `apis/apps/v1`."""
     return f"apis/{group}/{version}" if group else f"api/{version}"
 
 
 @cache
-def document_hash(group: str, version: str) -> str:
+def _hash(group: str, version: str) -> str:
     """Changes with the document."""
     return hashlib.sha256(document(group, version)).hexdigest()[:32].upper()
 
@@ -81,7 +79,7 @@ _ON_ONE = ("delete", "get", "patch", "update")
 
 
 def _paths(kind: Kind) -> Iterator[tuple[str, dict[str, Any]]]:
-    many = f"/{base(kind.group, kind.version)}/"
+    many = f"/{_base(kind.group, kind.version)}/"
     many += f"namespaces/{{namespace}}/{kind.plural}" if kind.namespaced else kind.plural
     one = f"{many}/{{name}}"
     scope = ["namespace"] if kind.namespaced else []

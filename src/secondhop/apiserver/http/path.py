@@ -1,4 +1,4 @@
-"""What a request's path and method ask for, as the field reads them (RequestInfo)."""
+"""What a request's path names."""
 
 from __future__ import annotations
 
@@ -24,11 +24,12 @@ class Place:
 
     @property
     def verbs(self) -> tuple[str, ...]:
-        """What can be done there."""
+        """What can be done there; to the objects of all namespaces together, nothing."""
         for part in self.kind.subresources:
             if part.name == self.subresource:
                 return part.verbs
-        return self.kind.verbs
+        everywhere = self.kind.namespaced and not self.namespace
+        return ("list", "watch") if everywhere else self.kind.verbs
 
 
 def group_version(segments: list[str]) -> tuple[tuple[str, str], list[str]] | None:

@@ -43,7 +43,7 @@ class Shape:
         """An object."""
         match self.form:
             case "table":
-                head = {"resourceVersion": value["metadata"]["resourceVersion"]}
+                head = {"resourceVersion": value["metadata"].get("resourceVersion", "")}
                 return table(self.kind, [value], head, time.time(), self.include)
             case "metadata":
                 return _metadata(value)
@@ -71,8 +71,9 @@ def _metadata(value: Object) -> Object:
 
 
 def encode(value: object) -> bytes:
-    """JSON as it goes over the wire."""
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
+    """JSON as it goes over the wire; what no UTF-8 can say (half of a surrogate pair) is `?`."""
+    text = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    return text.encode(errors="replace")
 
 
 def json_response(value: object, code: int = 200, warnings: Iterable[str] = ()) -> Response:
@@ -85,17 +86,18 @@ def json_response(value: object, code: int = 200, warnings: Iterable[str] = ()) 
 
 
 def status_of(error: ApiError) -> Object:
-    """The Status object of a refusal."""
-    value: Object = {
+    """The Status object of a refusal. It has details even if it has none to tell: kubectl debug
+    looks into them unasked."""
+    return {
         "kind": "Status",
         "apiVersion": "v1",
         "metadata": {},
         "status": "Failure",
         "message": error.message,
         "reason": error.reason,
+        "details": dict(error.details),
         "code": error.code,
     }
-    return value | ({"details": dict(error.details)} if error.details else {})
 
 
 def refusal(error: ApiError) -> Response:

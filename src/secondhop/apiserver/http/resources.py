@@ -9,12 +9,15 @@ from starlette.datastructures import QueryParams
 from starlette.requests import Request
 from starlette.responses import Response
 
-from ...client.api import Deletion, Object, Propagation
+from ...client.api import Deletion, Object
+from ..deletion import wish
+from ..jsontext import Body
 from ..refusals import bad_request, expired, not_allowed
+from ..request import Options, Validation
 from ..schema import Mistyped, decode
-from ..server import Answer, Options, Server, Validation
+from ..server import Answer, Server
 from . import reviews
-from .body import read_object, read_patch
+from .content import read_object, read_patch
 from .path import Place
 from .query import flag, number, selectors
 from .reply import Shape, json_response
@@ -65,7 +68,7 @@ async def _list(server: Server, place: Place, request: Request) -> Response:
 
 
 async def _create(server: Server, place: Place, request: Request) -> Response:
-    value, options = await read_object(request), _options(request.query_params)
+    value, options = await _object(request)
     if place.kind in reviews.REVIEWS:
         return json_response(reviews.answer(place.kind, value), 201)
     match place.subresource:
@@ -81,7 +84,7 @@ async def _create(server: Server, place: Place, request: Request) -> Response:
 
 
 async def _update(server: Server, place: Place, request: Request) -> Response:
-    value, options = await read_object(request), _options(request.query_params)
+    value, options = await _object(request)
     shape = Shape.of(request, place)
     done = server.update(place.kind, place.name, value, place.namespace, options, place.subresource)
     return _written(done, shape)
@@ -89,9 +92,9 @@ async def _update(server: Server, place: Place, request: Request) -> Response:
 
 async def _patch(server: Server, place: Place, request: Request) -> Response:
     form, patch = await read_patch(request)
-    options, shape = _options(request.query_params), Shape.of(request, place)
+    options, shape = _options(request.query_params, patch), Shape.of(request, place)
     done = server.patch(
-        place.kind, place.name, patch, place.namespace, form, options, place.subresource
+        place.kind, place.name, patch.value, place.namespace, form, options, place.subresource
     )
     return _written(done, shape)
 
@@ -123,11 +126,16 @@ _HANDLERS: Mapping[str, Handler] = {
 }
 
 
-def _options(query: QueryParams) -> Options:
+async def _object(request: Request) -> tuple[Object, Options]:
+    body = await read_object(request)
+    return body.value, _options(request.query_params, body)
+
+
+def _options(query: QueryParams, body: Body) -> Options:
     validation = query.get("fieldValidation") or "Warn"
     for known in get_args(Validation):
         if known == validation:
-            return Options(_dry_run(query.getlist("dryRun")), known)
+            return Options(_dry_run(query.getlist("dryRun")), known, body.doubled)
     raise bad_request(f"fieldValidation: {validation!r} is none of {get_args(Validation)}")
 
 
@@ -139,24 +147,16 @@ def _dry_run(stages: list[str]) -> bool:
 
 async def _deletion(request: Request) -> tuple[Deletion, Options]:
     """DeleteOptions: the body's, or else the query's. Raises ApiError 400."""
-    body, query = await read_object(request), request.query_params
-    if not body:
-        body = {"propagationPolicy": query.get("propagationPolicy")}
-        body["gracePeriodSeconds"] = number(query, "gracePeriodSeconds")
+    query, given = request.query_params, (await read_object(request)).value
+    if not given:
+        given = {"propagationPolicy": query.get("propagationPolicy")}
+        given["gracePeriodSeconds"] = number(query, "gracePeriodSeconds")
     try:
-        wish = decode(_DELETE_OPTIONS, body).value
+        options = decode(_DELETE_OPTIONS, given).value
     except Mistyped as error:
         raise bad_request(f"DeleteOptions: {error}") from None
-    propagation = wish.get("propagationPolicy")
-    if propagation is None and "orphanDependents" in wish:
-        propagation = "Orphan" if wish["orphanDependents"] else "Background"
-    if propagation not in (None, *get_args(Propagation)):
-        raise bad_request(f"propagationPolicy: {propagation!r} is none of {get_args(Propagation)}")
-    only = wish.get("preconditions") or {}
-    how = Deletion(
-        wish.get("gracePeriodSeconds"), propagation, only.get("uid"), only.get("resourceVersion")
-    )
-    return how, Options(_dry_run([*wish.get("dryRun", ()), *query.getlist("dryRun")]))
+    stages = [*options.get("dryRun", ()), *query.getlist("dryRun")]
+    return wish(options), Options(_dry_run(stages))
 
 
 def _written(done: Answer, shape: Shape, code: int = 200) -> Response:
