@@ -13,8 +13,10 @@ _REASONS = {
     "Required": "FieldValueRequired",
     "Forbidden": "FieldValueForbidden",
     "Duplicate": "FieldValueDuplicate",
+    "NotFound": "FieldValueNotFound",
     "NotSupported": "FieldValueNotSupported",
     "TooLong": "FieldValueTooLong",
+    "TooMany": "FieldValueTooMany",
 }
 MODIFIED = (
     "the object has been modified; please apply your changes to the latest version and try again"

@@ -25,7 +25,6 @@ class Access:
     certificate: str | None = None
     key: str | None = field(default=None, repr=False)
     insecure: bool = False
-    server_name: str | None = None
     namespace: str = "default"
 
 
@@ -63,7 +62,6 @@ class _Reader:
             certificate=self._pem(user, "client-certificate"),
             key=self._pem(user, "client-key"),
             insecure=bool(cluster.get("insecure-skip-tls-verify")),
-            server_name=cluster.get("tls-server-name"),
             namespace=context.get("namespace") or "default",
         )
 

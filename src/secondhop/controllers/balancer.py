@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from ipaddress import ip_address
+from itertools import chain
 
-from ..client import Object
+from ..client import Object, meta
 from ..client.informer import Key
 from ..model.cluster import Address, Network
 from .backends import VERSIONS
@@ -31,23 +32,18 @@ def addresses_of(service: Object) -> list[Address]:
 
 
 def chosen(service: Object, pool: Sequence[Network], taken: Collection[Address]) -> list[Address]:
-    """One address of each family of a Service: the one that it has, what `loadBalancerIP` asks for
-    if it is free, else the lowest free one of the pool; none where the pool has none."""
+    """One address of each family of a Service: the one that it has, or `loadBalancerIP`, if the
+    pool has it and nobody else; else the first free one of the pool; none if there is none."""
     asked = service["spec"].get("loadBalancerIP")
     wishes = [*addresses_of(service), *([ip_address(asked)] if asked else [])]
     found = []
     for family in (VERSIONS[name] for name in families_of(service)):
         ranges = [network for network in pool if network.version == family]
-        fitting = (ip for ip in wishes if any(ip in network for network in ranges))
-        free = next((ip for ip in (*fitting, *_hosts(ranges, taken)) if ip not in taken), None)
+        fitting = [ip for ip in wishes if any(ip in network for network in ranges)]
+        hosts = (ip for network in ranges for ip in network.hosts())
+        free = next((ip for ip in chain(fitting, hosts) if ip not in taken), None)
         found += [free] if free is not None else []
     return found
-
-
-def _hosts(pool: Iterable[Network], taken: Collection[Address]) -> Iterator[Address]:
-    """The first address of each range that is free."""
-    for network in pool:
-        yield from (next((ip for ip in network.hosts() if ip not in taken), network[0]),)
 
 
 class LoadBalancers(Controller):
@@ -76,10 +72,9 @@ class LoadBalancers(Controller):
         return None
 
     def _changed(self, key: Key, before: Object | None, after: Object | None) -> None:
-        spec = (after or {}).get("spec") or {}
-        if spec.get("type") != "LoadBalancer" or not spec.get("loadBalancerClass"):
+        if after is not None and not after["spec"].get("loadBalancerClass"):
             self.queue.add(key)
-        if after is None and before is not None and addresses_of(before):
+        if before is not None and set(addresses_of(before)) - set(addresses_of(after or {})):
             for one in self._services:  # an address is free again
                 if is_ours(one) and not addresses_of(one):
-                    self.queue.add((one["metadata"]["namespace"], one["metadata"]["name"]))
+                    self.queue.add(meta(one))

@@ -209,7 +209,8 @@ def status_of(
     wanted = [here for here in places if here.wanted]
     oldest = [next(iter(_alive(here)), None) for here in wanted]
     running = [pod for pod in oldest if pod is not None]
-    fit, wait = available(running, min_ready, now)
+    fit, _ = available(running, min_ready, now)
+    _, wait = available((pod for here in places for pod in _alive(here)), min_ready, now)
     current = [pod for here in wanted for pod in _alive(here) if _mark(pod) == mark]
     status = {
         "currentNumberScheduled": len(running),

@@ -42,10 +42,15 @@ def endpoints_of(service: Object, backends: Iterable[Backend]) -> Object:
             "labels": {**labels_of(service), MANAGED_BY: MANAGER},
         },
         "subsets": [
-            {**subset, "ports": ports_of(service, numbers)}
+            {**subset, "ports": [_plain(port) for port in ports_of(service, numbers)]}
             for numbers, subset in sorted(subsets.items())
         ],
     }
+
+
+def _plain(port: dict[str, Any]) -> dict[str, Any]:
+    """A port as Endpoints state it: an empty name is none."""
+    return {field: value for field, value in port.items() if value}
 
 
 def _going(one: Backend) -> bool:

@@ -36,6 +36,7 @@ class Recorder:
         self._pending: dict[_What, tuple[int, float]] = {}
         self._written: OrderedDict[_What, Object] = OrderedDict()
         self._wake = asyncio.Event()
+        self._number = 0
 
     def tell(
         self,
@@ -71,7 +72,9 @@ class Recorder:
     async def _write(self, what: _What, count: int, last: float) -> None:
         before = self._written.get(what)
         if before is None:
-            event = await self._api.create(_event(what, count, last))
+            self._number += 1
+            name = f"{what.name}.{int(last * 1e9) + self._number:x}"
+            event = await self._api.create(_event(what, name, count, last))
         else:
             namespace, name = meta(before)
             change = {"count": before["count"] + count, "lastTimestamp": stamp(last)}
@@ -82,7 +85,7 @@ class Recorder:
             self._written.popitem(last=False)
 
 
-def _event(what: _What, count: int, last: float) -> Object:
+def _event(what: _What, name: str, count: int, last: float) -> Object:
     """An Event object; of something without a namespace it is kept in `default`."""
     involved: Mapping[str, str] = {
         "apiVersion": what.version,
@@ -95,10 +98,7 @@ def _event(what: _What, count: int, last: float) -> Object:
     return {
         "apiVersion": "v1",
         "kind": "Event",
-        "metadata": {
-            "namespace": what.namespace or "default",
-            "generateName": f"{what.name}.",
-        },
+        "metadata": {"namespace": what.namespace or "default", "name": name},
         "involvedObject": {field: value for field, value in involved.items() if value},
         "reason": what.reason,
         "message": what.message,

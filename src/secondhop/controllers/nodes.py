@@ -71,7 +71,8 @@ def unready(pod: Object, now: float) -> Object | None:
 
 
 def evicted_at(pod: Object, since: Mapping[str, float], node: Object) -> float | None:
-    """When NoExecute taints drive a pod from its node, in seconds since 1970; None for never.
+    """When NoExecute taints drive a pod from its node, in seconds since 1970; None for never. Its
+    patience begins when the taint comes, or when it comes itself.
 
     since: when a taint came, by its key.
     """
@@ -79,8 +80,14 @@ def evicted_at(pod: Object, since: Mapping[str, float], node: Object) -> float |
     for taint in taints_of(node):
         if taint["effect"] == "NoExecute":
             patience = _patience(pod, taint)
-            moments += [] if patience is None else [since[taint["key"]] + patience]
+            if patience is not None:
+                moments.append(max(since[taint["key"]], _bound_at(pod)) + patience)
     return min(moments, default=None)
+
+
+def _bound_at(pod: Object) -> float:
+    scheduled = condition(pod, "PodScheduled") or {}
+    return since_1970(scheduled.get("lastTransitionTime") or pod["metadata"]["creationTimestamp"])
 
 
 def _patience(pod: Object, taint: Mapping[str, Any]) -> float | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from ..client import Api
 from .balancer import LoadBalancers
@@ -36,7 +36,9 @@ CONTROLLERS: tuple[type[Controller], ...] = (
 )
 
 
-async def run(api: Api, settings: Settings, only: Sequence[type[Controller]] = CONTROLLERS) -> None:
+async def run(
+    api: Api, settings: Settings, only: Sequence[Callable[[Context], Controller]] = CONTROLLERS
+) -> None:
     """Run controllers until cancelled. What they raise besides ApiError is a mistake of theirs, and
     ends them all."""
     context = Context(api, settings)

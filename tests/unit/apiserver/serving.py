@@ -1,4 +1,4 @@
-"""A server over HTTP for tests, in a thread with a loop of its own; its pods are programs here."""
+"""A server over HTTP for tests; the programs in its pods are programs of this machine."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 import socket
 import threading
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from secondhop.apiserver.http.kubeconfig import kubeconfig
 from secondhop.apiserver.http.serve import serving
 from secondhop.apiserver.kinds import KINDS
 from secondhop.apiserver.server import Server
+from secondhop.client.kubeconfig import Access
 from secondhop.errors import ApiError
 
 
@@ -117,7 +118,7 @@ class FakeAgent:
 
 @dataclass(frozen=True)
 class Served:
-    """A server that runs. Its methods may be called from the test: the loop's thread does them."""
+    """A server that answers, and the loop it does so in."""
 
     server: Server
     agent: FakeAgent
@@ -128,6 +129,10 @@ class Served:
     @property
     def url(self) -> str:
         return f"https://127.0.0.1:{self.port}"
+
+    @property
+    def access(self) -> Access:
+        return Access(self.url, self.credentials.authority, self.credentials.token)
 
     def kubeconfig(self, folder: Path) -> Path:
         path = folder / "kubeconfig"
@@ -143,17 +148,26 @@ def listener() -> socket.socket:
     return found
 
 
-@contextmanager
-def served(server: Server) -> Iterator[Served]:
-    """The server over HTTPS while the block runs."""
+@asynccontextmanager
+async def over_https(server: Server) -> AsyncIterator[Served]:
+    """The server over HTTPS, in the loop that runs."""
     bound = listener()
     port = bound.getsockname()[1]
     credentials, agent = make_credentials(["127.0.0.1", "localhost"]), FakeAgent(server)
     app = App(server, agent, credentials, [f"127.0.0.1:{port}", f"localhost:{port}"])
+    async with serving(app, [bound], server_context(credentials)):
+        yield Served(server, agent, credentials, port, asyncio.get_running_loop())
+
+
+@contextmanager
+def served(server: Server) -> Iterator[Served]:
+    """The server over HTTPS, in a thread with a loop of its own."""
     loop, ready, end = asyncio.new_event_loop(), threading.Event(), asyncio.Event()
+    found: list[Served] = []
 
     async def main() -> None:
-        async with serving(app, [bound], server_context(credentials)):
+        async with over_https(server) as one:
+            found.append(one)
             ready.set()
             await end.wait()
 
@@ -161,7 +175,7 @@ def served(server: Server) -> Iterator[Served]:
     thread.start()
     try:
         assert ready.wait(10)
-        yield Served(server, agent, credentials, port, loop)
+        yield found[0]
     finally:
         loop.call_soon_threadsafe(end.set)
         thread.join(10)

@@ -3,38 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Literal
 
 from ...errors import ApiError
 
 Form = Literal["object", "table", "metadata"]
 _JSON = {"application/json", "application/*", "*/*", ""}
-_FORMS: dict[str, Form] = {
+_META = "meta.k8s.io", "v1"
+_FORMS: Mapping[str, Form] = {
+    "": "object",
     "Table": "table",
     "PartialObjectMetadata": "metadata",
     "PartialObjectMetadataList": "metadata",
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """form: whole objects, a Table, or metadata only. version: of meta.k8s.io, for the latter."""
-
-    form: Form = "object"
-    version: str = "v1"
-
-
-def wanted(accept: str) -> Wanted:
-    """What an Accept header asks for. Raises ApiError 406 if it is nothing we have."""
+def wanted(accept: str) -> Form:
+    """What an Accept header asks for: whole objects, a Table, or metadata only. Raises ApiError
+    406 if it is nothing we have."""
     for media, parameters in _choices(accept):
-        if media not in _JSON:
-            continue
-        if "as" not in parameters:
-            return Wanted()
-        form, version = _FORMS.get(parameters["as"]), parameters.get("v", "")
-        if form and parameters.get("g") == "meta.k8s.io" and version in ("v1", "v1beta1"):
-            return Wanted(form, version)
+        form = _FORMS.get(parameters.get("as", ""))
+        if media in _JSON and form == "object":
+            return form
+        if media in _JSON and form and (parameters.get("g"), parameters.get("v")) == _META:
+            return form
     raise _not_acceptable()
 
 

@@ -6,44 +6,47 @@ import json
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import get_args
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from ...client.api import Object
 from ...errors import ApiError
-from .. import tables
 from ..kinds import Kind
 from ..reading import Page
+from ..refusals import bad_request
+from ..tables import Include, table
 from .accept import Form, wanted
 from .path import Place
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """How objects of a kind are shown to one client."""
+    """How the objects of a kind are shown to one client."""
 
     kind: Kind
     form: Form
-    version: str
-    include: str
+    include: Include
 
     @classmethod
     def of(cls, request: Request, place: Place) -> Shape:
-        """What a request asks for; a Scale has no columns. Raises ApiError 406."""
-        found = wanted(request.headers.get("accept", ""))
-        form = "object" if place.subresource == "scale" else found.form
+        """What a request asks for; a Scale has no columns. Raises ApiError 400, 406."""
+        form = wanted(request.headers.get("accept", ""))
         include = request.query_params.get("includeObject") or "Metadata"
-        return cls(place.kind, form, found.version, include)
+        for known in get_args(Include):
+            if include == known:
+                return cls(place.kind, "object" if place.subresource == "scale" else form, known)
+        raise bad_request(f"includeObject: {include!r} is none of {get_args(Include)}")
 
-    def one(self, value: Object, *, header: bool = True) -> Object:
+    def one(self, value: Object) -> Object:
         """An object."""
         match self.form:
             case "table":
-                revision = value["metadata"]["resourceVersion"]
-                return self._table([value], {"resourceVersion": revision}, header)
+                head = {"resourceVersion": value["metadata"]["resourceVersion"]}
+                return table(self.kind, [value], head, time.time(), self.include)
             case "metadata":
-                return self._metadata(value)
+                return _metadata(value)
         return value
 
     def many(self, page: Page) -> Object:
@@ -53,43 +56,18 @@ class Shape:
             head["continue"] = page.token
         if page.remaining is not None:
             head["remainingItemCount"] = page.remaining
-        match self.form:
-            case "table":
-                return self._table(page.items, head)
-            case "metadata":
-                kind, version = "PartialObjectMetadataList", f"meta.k8s.io/{self.version}"
-                items = [self._metadata(value) for value in page.items]
-            case _:
-                kind, version = f"{self.kind.kind}List", self.kind.api_version
-                items = list(page.items)
-        return {"kind": kind, "apiVersion": version, "metadata": head, "items": items}
+        if self.form == "table":
+            return table(self.kind, page.items, head, time.time(), self.include)
+        items, name, version = page.items, f"{self.kind.kind}List", self.kind.api_version
+        if self.form == "metadata":
+            items = [_metadata(value) for value in items]
+            name, version = "PartialObjectMetadataList", "meta.k8s.io/v1"
+        return {"kind": name, "apiVersion": version, "metadata": head, "items": items}
 
-    def _table(self, values: Iterable[Object], head: Object, header: bool = True) -> Object:
-        now = time.time()
-        columns = tables.columns(self.kind) if header else []
-        rows = [
-            {"cells": tables.cells(self.kind, value, now), "object": self._included(value)}
-            for value in values
-        ]
-        return {
-            "kind": "Table",
-            "apiVersion": f"meta.k8s.io/{self.version}",
-            "metadata": head,
-            "columnDefinitions": columns,
-            "rows": rows,
-        }
 
-    def _included(self, value: Object) -> Object | None:
-        if self.include == "Object":
-            return value
-        return self._metadata(value) if self.include == "Metadata" else None
-
-    def _metadata(self, value: Object) -> Object:
-        return {
-            "kind": "PartialObjectMetadata",
-            "apiVersion": f"meta.k8s.io/{self.version}",
-            "metadata": value["metadata"],
-        }
+def _metadata(value: Object) -> Object:
+    head = {"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1"}
+    return head | {"metadata": value["metadata"]}
 
 
 def encode(value: object) -> bytes:

@@ -31,6 +31,8 @@ async def serving(
         ssl_context_factory=lambda *_: tls,
         timeout_graceful_shutdown=0,
     )
+    for each in sockets:  # asyncio does so only for sockets whose protocol is spelled out
+        each.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     config.load()
     server = uvicorn.Server(config)
     server.lifespan = config.lifespan_class(config)

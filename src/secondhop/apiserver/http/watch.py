@@ -42,16 +42,13 @@ async def _lines(
     events: AsyncGenerator[Event, None], shape: Shape, bookmarks: bool, seconds: int
 ) -> AsyncIterator[bytes]:
     end = asyncio.get_running_loop().time() + seconds
-    header = True
     try:
         while True:
             async with asyncio.timeout_at(end):
                 kind, value = await anext(events)
             if kind == "BOOKMARK" and not bookmarks:
                 continue
-            shown = value if kind == "BOOKMARK" else shape.one(value, header=header)
-            header = False
-            yield _line(kind, shown)
+            yield _line(kind, value if kind == "BOOKMARK" else shape.one(value))
     except (TimeoutError, StopAsyncIteration):
         return
     except ApiError as error:
