@@ -39,7 +39,7 @@ def ask(state: State, verb: str, **arguments: Any) -> Answer:
             sock.sendall(json.dumps({"verb": verb, **arguments}).encode() + b"\n")
             data, descriptors = b"", array.array("i")
             while not data.endswith(b"\n"):
-                more, ancillary, _, _ = sock.recvmsg(_MOST, _SPACE)
+                more, ancillary, _, _ = sock.recvmsg(_MOST, _SPACE, socket.MSG_CMSG_CLOEXEC)
                 for level, kind, body in ancillary:
                     if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
                         descriptors.frombytes(body[: len(body) - len(body) % 4])

@@ -4,6 +4,7 @@ to the `secondhop lab` commands."""
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import resource
@@ -30,6 +31,7 @@ from .embedded import Embedded, PodAgent
 from .program import Program
 
 _READY_SECONDS = 60.0
+_REAP_SECONDS = 1.0
 _CONTAINER = (
     linux.CLONE_NEWNS
     | linux.CLONE_NEWUTS
@@ -114,6 +116,7 @@ class _Standing:
         ):
             group.create_task(self._lab.run())
             group.create_task(serve(control, self._answer))
+            group.create_task(_reap())
             await self._ready(tell)
 
     async def _ready(self, tell: Any) -> None:
@@ -203,6 +206,21 @@ class _Standing:
             f"no pod {namespace or 'default'}/{name} runs in the lab",
             "See `kubectl get pods -A`; write pod/NAMESPACE/NAME for another namespace.",
         )
+
+
+async def _reap() -> None:
+    """Wait for the orphans of `lab exec`, whose parent is the first process of this pid namespace.
+    A child of our own is waited for at once by who started it."""
+    before = 0
+    while True:
+        await asyncio.sleep(_REAP_SECONDS)
+        now = 0
+        with contextlib.suppress(ChildProcessError):  # it has no children
+            if found := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+                now = found.si_pid
+        if now and now == before:
+            os.waitpid(now, 0)
+        before = now
 
 
 def _write_secret(path: Path, text: str) -> None:
