@@ -14,6 +14,7 @@ from ..errors import LabError, SecondhopError, UsageError
 from .state import State
 
 _SECONDS = 10.0
+_PAUSE_SECONDS = 0.1
 _MOST = 1 << 20
 _SPACE = socket.CMSG_SPACE(16 * array.array("i").itemsize)
 
@@ -75,13 +76,17 @@ async def serve(listener: socket.socket, handle: Handler) -> None:
     loop = asyncio.get_running_loop()
     async with asyncio.TaskGroup() as group:
         while True:
-            connection, _ = await loop.sock_accept(listener)
+            try:
+                connection, _ = await loop.sock_accept(listener)
+            except OSError:  # out of descriptors, for a while
+                await asyncio.sleep(_PAUSE_SECONDS)
+                continue
             group.create_task(_serve_one(connection, handle))
 
 
 async def _serve_one(connection: socket.socket, handle: Handler) -> None:
     loop = asyncio.get_running_loop()
-    with connection, contextlib.suppress(OSError, TimeoutError):
+    with connection, contextlib.suppress(OSError, ValueError):  # also what is no question
         data = b""
         async with asyncio.timeout(_SECONDS):
             while not data.endswith(b"\n"):

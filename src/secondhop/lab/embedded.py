@@ -24,6 +24,7 @@ from .kubelet import Kubelet
 from .probe import Refusals
 from .proxy import NodeProxy
 from .rtnetlink import Netlink
+from .timing import USUAL, Timing
 from .view import View
 from .wiring import Wiring
 
@@ -34,10 +35,17 @@ _PAUSE_SECONDS = 0.02
 class Embedded:
     """A cluster of nodes without workloads, from `start` on.
 
-    base: its machines, network and proxy settings. settings: the controllers'.
+    base: its machines, network and proxy settings. settings: the controllers'. timing: the
+    kubelets'.
     """
 
-    def __init__(self, base: Cluster, settings: Settings, api_port: int = 6443) -> None:
+    def __init__(
+        self,
+        base: Cluster,
+        settings: Settings,
+        api_port: int = 6443,
+        timing: Timing = USUAL,
+    ) -> None:
         self._base = base
         self.wiring = Wiring(base)
         self.refusals = Refusals()
@@ -55,6 +63,7 @@ class Embedded:
                 _Cables(self.wiring, node.name),
                 self._events,
                 self.arrivals,
+                timing=timing,
             )
             for node in base.nodes
         }
@@ -140,4 +149,6 @@ class PodAgent:
         node = pod["spec"].get("nodeName")
         if not node:
             raise ApiError(400, "BadRequest", f"pod {name} does not have a host assigned")
+        if node not in self._kubelets:
+            raise ApiError(500, "InternalError", f"no kubelet of a node {node} is known")
         return self._kubelets[node]

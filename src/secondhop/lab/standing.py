@@ -160,9 +160,12 @@ class _Standing:
     # --- questions ----------------------------------------------------------------------------
 
     async def _answer(self, question: Mapping[str, Any]) -> Answer:
-        if question["verb"] == "enter":
-            return self._enter(question["where"])
-        return Answer(await self._status())
+        match question:
+            case {"verb": "enter", "where": str(where)}:
+                return self._enter(where)
+            case {"verb": "status"}:
+                return Answer(await self._status())
+        raise UsageError("the lab does not know this question", "Use `secondhop lab --help`.")
 
     async def _status(self) -> Any:
         nodes = await self._nodes()
