@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
@@ -47,7 +48,8 @@ class Life:
         try:
             return await self.api.get(kind, name, "" if kind == "Node" else "default")
         except ApiError as error:
-            assert error.code == 404
+            if error.code != 404:
+                raise
             return {"status": {}}
 
     async def delete(self, name: str, grace: int | None = None) -> None:
@@ -75,11 +77,12 @@ class Life:
         said = b"".join([data async for _, data in running.output()])
         return await running.wait(), said.decode()
 
-    async def fetch(self, address: str, port: int = 80, seconds: float = 2.0) -> str:
-        """What the outside client gets there. Raises OSError, TimeoutError."""
-        import socket
-
-        sock = self.lab.wiring.client.namespace.socket(socket.AF_INET, socket.SOCK_STREAM)
+    async def fetch(
+        self, address: str, port: int = 80, *, seconds: float = 2.0, source: str = "client"
+    ) -> str:
+        """What the outside client, or `node/NAME`, gets there. Raises OSError, TimeoutError."""
+        namespace = self.lab.wiring.namespace(source)
+        sock = namespace.socket(socket.AF_INET, socket.SOCK_STREAM)
         async with asyncio.timeout(seconds):
             with contextlib.closing(sock):
                 loop = asyncio.get_running_loop()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import os
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
@@ -173,6 +174,10 @@ async def _connected(target: Target, host: str, port: int) -> socket.socket:
     sock = target.node.socket(socket.AF_INET, socket.SOCK_STREAM)
     try:
         await asyncio.get_running_loop().sock_connect(sock, (host, port))
+    except OSError as error:
+        sock.close()
+        why = os.strerror(error.errno or 0).lower()
+        raise OSError(f"dial tcp {host}:{port}: connect: {why}") from None
     except BaseException:
         sock.close()
         raise
