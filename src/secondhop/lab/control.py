@@ -36,7 +36,8 @@ def ask(state: State, verb: str, **arguments: Any) -> Answer:
     with socket.socket(socket.AF_UNIX) as sock:
         sock.settimeout(_SECONDS)
         try:
-            sock.connect(str(state.control))
+            with state.address() as address:
+                sock.connect(address)
             sock.sendall(json.dumps({"verb": verb, **arguments}).encode() + b"\n")
             data, descriptors = b"", array.array("i")
             while not data.endswith(b"\n"):

@@ -30,6 +30,8 @@ from .wiring import Wiring
 
 _PAUSE_SECONDS = 0.02
 """Between two rounds of the proxies, so that changes which come together go together."""
+_SHORT_SECONDS = 1.0
+"""Before another try when the system had no descriptor or process left for one."""
 
 
 class Embedded:
@@ -93,7 +95,14 @@ class Embedded:
             await self.view.changed.wait()
             self.view.changed.clear()
             cluster = self.view.cluster
-            await asyncio.gather(*(proxy.sync(cluster) for proxy in self._proxies))
+            syncs = (proxy.sync(cluster) for proxy in self._proxies)
+            failures = [f for f in await asyncio.gather(*syncs, return_exceptions=True) if f]
+            if failures:
+                if not all(isinstance(failure, OSError) for failure in failures):
+                    raise failures[0]
+                await asyncio.sleep(_SHORT_SECONDS)
+                self.view.changed.set()
+                continue
             async with self.synced:
                 self.round = cluster
                 self.synced.notify_all()

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import json
 import os
 import resource
@@ -32,6 +33,7 @@ from .program import Program
 
 _READY_SECONDS = 60.0
 _REAP_SECONDS = 1.0
+_SHORT = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN, errno.ENOSPC)
 _CONTAINER = (
     linux.CLONE_NEWNS
     | linux.CLONE_NEWUTS
@@ -80,6 +82,10 @@ def _first(error: BaseException) -> BaseException:
 def _tell_of(error: BaseException, tell: Any) -> None:
     if isinstance(error, SecondhopError):
         tell(error=error.message, remedy=error.remedy, exitCode=error.exit_code)
+        return
+    if isinstance(error, OSError) and error.errno in _SHORT:
+        said = f"the system refuses the lab what it needs: {error.strerror}"
+        tell(error=said, remedy="Raise the limit (`ulimit -a`), or make it smaller.", exitCode=3)
         return
     said = "".join(traceback.format_exception(error))
     tell(error=said, remedy="This is a defect of secondhop: please report it.", exitCode=3)
