@@ -18,7 +18,8 @@ from .netns import Namespace
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _INSIDE = linux.CLONE_NEWNS | linux.CLONE_NEWUTS | linux.CLONE_NEWIPC
-_FAILURE = struct.Struct("=I")
+_FAILURE = struct.Struct("=I?")
+"""errno, and whether it was the program that could not be executed."""
 _CAPABILITIES = frozenset({0, 1, 3, 4, 5, 6, 7, 8, 10, 13, 18, 27, 29, 31})
 """What programs in containers may usually do (linux/capability.h): not mount, nor configure."""
 _OWN_PIDS = "/proc/self/ns/pid"
@@ -96,8 +97,11 @@ async def start(
         os.close(hearing)
     if failure:
         await program.wait()
-        (number,) = _FAILURE.unpack(failure)
-        raise OSError(number, os.strerror(number), command[0])
+        number, executing = _FAILURE.unpack(failure)
+        said = os.strerror(number)
+        if not executing:
+            said += " (while its namespaces were made)"
+        raise OSError(number, said, command[0])
     return program
 
 
@@ -130,6 +134,7 @@ def _child(
     telling: int,
 ) -> NoReturn:
     """From fork to exec. It must never return into the caller's code."""
+    executing = False
     try:
         gc.disable()
         _enter(place)
@@ -143,10 +148,12 @@ def _child(
             if number not in (signal.SIGKILL, signal.SIGSTOP, 32, 33):
                 signal.signal(number, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
+        executing = True
         os.chdir(folder)
         os.execvpe(command[0], list(command), dict(environ))
-    except OSError as error:
-        os.write(telling, _FAILURE.pack(error.errno or 0))
+    except (OSError, ValueError) as error:
+        why = error.errno if isinstance(error, OSError) else None
+        os.write(telling, _FAILURE.pack(why or errno.EINVAL, executing))
     finally:
         os._exit(127)
 
