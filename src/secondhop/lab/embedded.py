@@ -29,7 +29,8 @@ from .view import View
 from .wiring import Wiring
 
 _PAUSE_SECONDS = 0.02
-"""Between two rounds of the proxies, so that changes which come together go together."""
+"""At least, and as long as the last round took, between two rounds of the proxies: so that changes
+which come together go together, and the rest of the lab gets on."""
 _SHORT_SECONDS = 1.0
 """Before another try when the system had no descriptor or process left for one."""
 
@@ -90,11 +91,12 @@ class Embedded:
 
     async def _proxy(self) -> None:
         """Bring every node's rules to what the API says, whenever it says something new."""
+        loop = asyncio.get_running_loop()
         await self.view.filled()
         while True:
             await self.view.changed.wait()
             self.view.changed.clear()
-            cluster = self.view.cluster
+            cluster, begun = self.view.cluster, loop.time()
             syncs = (proxy.sync(cluster) for proxy in self._proxies)
             failures = [f for f in await asyncio.gather(*syncs, return_exceptions=True) if f]
             if failures:
@@ -106,7 +108,7 @@ class Embedded:
             async with self.synced:
                 self.round = cluster
                 self.synced.notify_all()
-            await asyncio.sleep(_PAUSE_SECONDS)
+            await asyncio.sleep(max(_PAUSE_SECONDS, loop.time() - begun))
 
 
 @dataclass(frozen=True, slots=True)
