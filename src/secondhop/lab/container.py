@@ -93,7 +93,7 @@ class WhoamiContainer:
         self._home = home
         self.log = Log()
         self._accepting: set[asyncio.Task[Any]] = set()
-        self._connections: set[asyncio.BaseTransport] = set()
+        self._connections: set[asyncio.WriteTransport] = set()
         self._status: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._listener: socket.socket | None = None
         try:
@@ -172,7 +172,7 @@ class WhoamiContainer:
         for task in self._accepting:
             task.cancel()
         for transport in self._connections:
-            transport.close()
+            transport.abort()  # as a kernel closes what a process had open
         self.log.end()
         self._status.set_result(status)
 

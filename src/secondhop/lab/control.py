@@ -14,6 +14,7 @@ from ..errors import LabError, SecondhopError, UsageError
 from .state import State
 
 _SECONDS = 10.0
+_PAUSE_SECONDS = 0.1
 _MOST = 1 << 20
 _SPACE = socket.CMSG_SPACE(16 * array.array("i").itemsize)
 
@@ -35,11 +36,12 @@ def ask(state: State, verb: str, **arguments: Any) -> Answer:
     with socket.socket(socket.AF_UNIX) as sock:
         sock.settimeout(_SECONDS)
         try:
-            sock.connect(str(state.control))
+            with state.address() as address:
+                sock.connect(address)
             sock.sendall(json.dumps({"verb": verb, **arguments}).encode() + b"\n")
             data, descriptors = b"", array.array("i")
             while not data.endswith(b"\n"):
-                more, ancillary, _, _ = sock.recvmsg(_MOST, _SPACE)
+                more, ancillary, _, _ = sock.recvmsg(_MOST, _SPACE, socket.MSG_CMSG_CLOEXEC)
                 for level, kind, body in ancillary:
                     if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
                         descriptors.frombytes(body[: len(body) - len(body) % 4])
@@ -75,13 +77,17 @@ async def serve(listener: socket.socket, handle: Handler) -> None:
     loop = asyncio.get_running_loop()
     async with asyncio.TaskGroup() as group:
         while True:
-            connection, _ = await loop.sock_accept(listener)
+            try:
+                connection, _ = await loop.sock_accept(listener)
+            except OSError:  # out of descriptors, for a while
+                await asyncio.sleep(_PAUSE_SECONDS)
+                continue
             group.create_task(_serve_one(connection, handle))
 
 
 async def _serve_one(connection: socket.socket, handle: Handler) -> None:
     loop = asyncio.get_running_loop()
-    with connection, contextlib.suppress(OSError, TimeoutError):
+    with connection, contextlib.suppress(OSError, ValueError):  # also what is no question
         data = b""
         async with asyncio.timeout(_SECONDS):
             while not data.endswith(b"\n"):

@@ -22,6 +22,7 @@ from .kubelet import Kubelet
 from .probe import Refusals
 from .proxy import NodeProxy
 from .rtnetlink import Netlink
+from .timing import USUAL, Timing
 from .view import View
 from .wiring import Wiring
 
@@ -29,12 +30,15 @@ _BURST = 3
 """Rounds of the proxies that may follow each other at once. When more is changing, they rest after
 each as long as it took, so that changes go together and half of the time is left for others."""
 _LONGEST_REST = 1.0
+_SHORT_SECONDS = 1.0
+"""Before another try when the system had no descriptor or process left for one."""
 
 
 class Embedded:
-    """A cluster of nodes whose store is empty. base: its machines, network and proxy settings."""
+    """A cluster of nodes whose store is empty. base: its machines, network and proxy settings.
+    timing: the kubelets'."""
 
-    def __init__(self, base: Cluster) -> None:
+    def __init__(self, base: Cluster, timing: Timing = USUAL) -> None:
         self.wiring = Wiring(base)
         self.refusals = Refusals()
         self.arrivals: Arrivals = {}
@@ -50,6 +54,7 @@ class Embedded:
                 _Cables(self.wiring, node.name),
                 self._events,
                 self.arrivals,
+                timing=timing,
             )
             for node in base.nodes
         }
@@ -83,10 +88,16 @@ class Embedded:
             resting = time.monotonic()
             await self.view.changed.wait()
             self.view.changed.clear()
-            begun = time.monotonic()
+            cluster, begun = self.view.cluster, time.monotonic()
             in_a_row = in_a_row + 1 if begun - resting < took else 1
-            cluster = self.view.cluster
-            await asyncio.gather(*(proxy.sync(cluster) for proxy in self._proxies))
+            syncs = (proxy.sync(cluster) for proxy in self._proxies)
+            failures = [f for f in await asyncio.gather(*syncs, return_exceptions=True) if f]
+            if failures:
+                if not all(isinstance(failure, OSError) for failure in failures):
+                    raise failures[0]
+                await asyncio.sleep(_SHORT_SECONDS)
+                self.view.changed.set()
+                continue
             async with self._turned:
                 self._agreed = cluster
                 self._turned.notify_all()
@@ -144,6 +155,8 @@ class PodAgent:
         node = pod["spec"].get("nodeName")
         if not node:
             raise ApiError(400, "BadRequest", f"pod {name} does not have a host assigned")
+        if node not in self._kubelets:
+            raise ApiError(500, "InternalError", f"no kubelet of a node {node} is known")
         return self._kubelets[node]
 
 

@@ -17,6 +17,9 @@ from .container import Container, Home
 from .process import PATH, Process, Streams, start
 
 _CHUNK = 65536
+_FULL_SECONDS = 0.01
+_LINGER_SECONDS = 0.2
+_END = 0, b""
 
 
 class Execution:
@@ -72,14 +75,10 @@ class Execution:
         """See apiserver.agent.Execution."""
         queue: asyncio.Queue[tuple[int, bytes]] = asyncio.Queue(maxsize=16)
         tasks = [asyncio.create_task(_drain(n, fd, queue)) for n, fd in self._outputs.items()]
+        tasks.append(asyncio.create_task(self._last_words(tasks[:], queue)))
         try:
-            left = len(tasks)
-            while left:
-                stream, data = await queue.get()
-                if data:
-                    yield stream, data
-                else:
-                    left -= 1
+            while (item := await queue.get()) != _END:
+                yield item
         finally:
             for task in tasks:
                 task.cancel()
@@ -87,6 +86,17 @@ class Execution:
             await self.write(b"")
             for descriptor in self._outputs.values():
                 os.close(descriptor)
+
+    async def _last_words(
+        self, draining: Sequence[asyncio.Task[None]], queue: asyncio.Queue[tuple[int, bytes]]
+    ) -> None:
+        """Say that it ends: with the program, though its children may hold its streams open."""
+        await self._program.wait()
+        while pending := [task for task in draining if not task.done()]:
+            await asyncio.wait(pending, timeout=_LINGER_SECONDS)
+            if queue.empty():
+                break
+        await queue.put(_END)
 
     async def write(self, data: bytes) -> None:
         """See apiserver.agent.Execution."""
@@ -97,12 +107,13 @@ class Execution:
                 os.close(self._stdin)
             self._stdin = None
             return
-        with contextlib.suppress(BrokenPipeError):
-            while data:
-                try:
-                    data = data[os.write(self._stdin, data) :]
-                except BlockingIOError:
-                    await asyncio.sleep(0.01)
+        while data and self._stdin is not None:
+            try:
+                data = data[os.write(self._stdin, data) :]
+            except BlockingIOError:
+                await asyncio.sleep(_FULL_SECONDS)
+            except OSError:  # nobody reads any more
+                return
 
     def resize(self, columns: int, rows: int) -> None:
         """See apiserver.agent.Execution."""
@@ -121,7 +132,7 @@ class Execution:
 
 
 async def _drain(stream: int, descriptor: int, queue: asyncio.Queue[tuple[int, bytes]]) -> None:
-    """Everything that comes out of a pipe or a terminal, then empty bytes."""
+    """Everything that comes out of a pipe or a terminal, to its end."""
     loop = asyncio.get_running_loop()
     readable = asyncio.Event()
     loop.add_reader(descriptor, readable.set)
@@ -136,9 +147,9 @@ async def _drain(stream: int, descriptor: int, queue: asyncio.Queue[tuple[int, b
             except OSError as error:
                 if error.errno != errno.EIO:  # a terminal whose last program has ended
                     raise
-                data = b""
-            await queue.put((stream, data))
+                return
             if not data:
                 return
+            await queue.put((stream, data))
     finally:
         loop.remove_reader(descriptor)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import functools
+import os
 import socket
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, NamedTuple
@@ -18,20 +20,23 @@ _HEAD_BYTES = 64
 class Watcher:
     """Runs one probe for as long as its container lives, and says when its answer turns.
 
-    changed: called with the new answer once the threshold is reached; before that a readiness or
-    startup probe counts as failed, a liveness probe as passed.
+    changed: called with the new answer once its threshold is reached. failed: called with the
+    reason of every failure. passing: what counts at first; None: neither, so either is told.
     """
 
     def __init__(
         self,
         probe: Mapping[str, Any],
         check: Callable[[Mapping[str, Any]], Awaitable[str]],
-        changed: Callable[[bool, str], None],
+        changed: Callable[[bool], None],
+        failed: Callable[[str], None],
         *,
-        passing: bool,
+        passing: bool | None,
     ) -> None:
-        self._probe, self._check, self._changed = probe, check, changed
+        self._probe, self._check = probe, check
+        self._changed, self._failed = changed, failed
         self._passing = passing
+        self._last: bool | None = None
         self._streak = 0
 
     async def run(self) -> None:
@@ -39,8 +44,9 @@ class Watcher:
         probe = self._probe
         await asyncio.sleep(probe.get("initialDelaySeconds") or 0)
         while True:
-            failure = await self._once()
-            self._count(not failure, failure)
+            if failure := await self._once():
+                self._failed(failure)
+            self._count(not failure)
             await asyncio.sleep(probe.get("periodSeconds") or 10)
 
     async def _once(self) -> str:
@@ -54,15 +60,13 @@ class Watcher:
         except (OSError, ValueError) as error:
             return str(error)
 
-    def _count(self, passed: bool, failure: str) -> None:
-        if passed == self._passing:
-            self._streak = 0
-            return
-        self._streak += 1
-        usual = ("successThreshold", 1) if passed else ("failureThreshold", 3)
-        if self._streak >= (self._probe.get(usual[0]) or usual[1]):
-            self._passing, self._streak = passed, 0
-            self._changed(passed, failure)
+    def _count(self, passed: bool) -> None:
+        self._streak = self._streak + 1 if passed == self._last else 1
+        self._last = passed
+        name, usual = ("successThreshold", 1) if passed else ("failureThreshold", 3)
+        if passed != self._passing and self._streak >= (self._probe.get(name) or usual):
+            self._passing = passed
+            self._changed(passed)
 
 
 class Target(NamedTuple):
@@ -94,45 +98,46 @@ class Vitals:
     async def run(self) -> None:
         """Probe until cancelled."""
         spec = self._target.spec
-        if probe := spec.get("startupProbe"):
-            seconds = (probe.get("failureThreshold") or 3) * (probe.get("periodSeconds") or 10)
-            try:
-                async with asyncio.timeout((probe.get("initialDelaySeconds") or 0) + seconds):
-                    await self._passed(probe)
-            except TimeoutError:
-                self._unhealthy("Startup", "it did not pass in time")
-                self._dead()
-                return
+        if (probe := spec.get("startupProbe")) and not await self._starts(probe):
+            self._dead()
+            return
         self.started, self.ready = True, "readinessProbe" not in spec
         self._changed()
         watchers = []
         if probe := spec.get("readinessProbe"):
-            watchers.append(Watcher(probe, self._ask, self._readiness, passing=False))
+            watchers.append(self._watcher("Readiness", probe, self._readiness, passing=False))
         if probe := spec.get("livenessProbe"):
-            watchers.append(Watcher(probe, self._ask, self._liveness, passing=True))
+            watchers.append(self._watcher("Liveness", probe, self._liveness, passing=True))
         await asyncio.gather(*(watcher.run() for watcher in watchers))
 
-    async def _ask(self, probe: Mapping[str, Any]) -> str:
-        return await check(self._target, probe)
+    def _watcher(
+        self,
+        which: str,
+        probe: Mapping[str, Any],
+        changed: Callable[[bool], None],
+        *,
+        passing: bool | None,
+    ) -> Watcher:
+        ask = functools.partial(check, self._target)
+        failed = functools.partial(self._unhealthy, which)
+        return Watcher(probe, ask, changed, failed, passing=passing)
 
-    async def _passed(self, probe: Mapping[str, Any]) -> None:
-        passed = asyncio.Event()
-        watcher = Watcher(probe, self._ask, lambda up, why: passed.set(), passing=False)
+    async def _starts(self, probe: Mapping[str, Any]) -> bool:
+        """Whether the startup probe passed before it failed too often."""
+        told: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        watcher = self._watcher("Startup", probe, told.set_result, passing=None)
         watching = asyncio.create_task(watcher.run())
         try:
-            await passed.wait()
+            return await told
         finally:
             watching.cancel()
 
-    def _readiness(self, up: bool, why: str) -> None:
+    def _readiness(self, up: bool) -> None:
         self.ready = up
-        if not up:
-            self._unhealthy("Readiness", why)
         self._changed()
 
-    def _liveness(self, up: bool, why: str) -> None:
+    def _liveness(self, up: bool) -> None:
         if not up:
-            self._unhealthy("Liveness", why)
             self._dead()
 
 
@@ -168,6 +173,10 @@ async def _connected(target: Target, host: str, port: int) -> socket.socket:
     sock = target.node.socket(socket.AF_INET, socket.SOCK_STREAM)
     try:
         await asyncio.get_running_loop().sock_connect(sock, (host, port))
+    except OSError as error:
+        sock.close()
+        why = os.strerror(error.errno or 0).lower()
+        raise OSError(f"dial tcp {host}:{port}: connect: {why}") from None
     except BaseException:
         sock.close()
         raise

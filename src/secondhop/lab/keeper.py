@@ -26,6 +26,7 @@ _END_SECONDS = 10.0
 _FIRST_PORT, _PORTS = 20443, 200
 _READY = b'"ready": true'
 _KILLED = "its keeper was killed"
+_FREE = "Free what is short (disk, processes, open files) and try again."
 
 
 def up(
@@ -41,12 +42,13 @@ def up(
         control, api = _listen(state)
         ours, theirs = socket.socketpair()
         with ours:
-            if os.fork() == 0:
+            starting = os.fork()
+            if starting == 0:
                 ours.close()
                 _background(state, theirs, lambda channel: main(channel, control, api))
             for each in (theirs, control, api):
                 each.close()
-            os.wait()
+            os.waitpid(starting, 0)
             ours.settimeout(_START_SECONDS)
             yield from _told(ours)
     except BaseException:
@@ -62,7 +64,10 @@ def down(state: State) -> bool:
     keeper = state.keeper()
     if not keeper:
         return False
-    pidfd = os.pidfd_open(keeper)
+    try:
+        pidfd = os.pidfd_open(keeper)
+    except ProcessLookupError:
+        return True
     try:
         for number in (signal.SIGTERM, signal.SIGKILL):
             signal.pidfd_send_signal(pidfd, number)
@@ -77,25 +82,28 @@ def down(state: State) -> bool:
 
 def _told(channel: socket.socket) -> Iterator[Mapping[str, Any]]:
     """The messages that arrive until `ready`. Raises what they tell of."""
-    with channel.makefile("rb") as lines:
-        for line in lines:
-            message = json.loads(line)
-            if "error" in message:
-                kind = {2: UsageError, 3: EnvironmentUnable}.get(message["exitCode"], LabError)
-                raise kind(message["error"], message["remedy"])
-            yield message
-            if message.get("ready"):
-                return
-    raise LabError(
-        "the lab ended while it was being built", "Run `secondhop doctor`, then try again."
-    )
+    why = "the lab ended while it was being built"
+    with channel.makefile("rb") as lines, contextlib.suppress(ConnectionError):
+        try:
+            for line in lines:
+                message = json.loads(line)
+                if "error" in message:
+                    kind = {2: UsageError, 3: EnvironmentUnable}.get(message["exitCode"], LabError)
+                    raise kind(message["error"], message["remedy"])
+                yield message
+                if message.get("ready"):
+                    return
+        except TimeoutError:
+            why = f"the lab has said nothing for {_START_SECONDS:.0f} s"
+    raise LabError(why, "Run `secondhop doctor`, then try again.")
 
 
 def _listen(state: State) -> tuple[socket.socket, socket.socket]:
     """The control socket, and a port of 127.0.0.1, the same for a name whenever it is free:
     kubectl remembers what it has seen at an address."""
     control = socket.socket(socket.AF_UNIX)
-    control.bind(str(state.control))
+    with state.address() as address:
+        control.bind(address)
     control.listen(16)
     api = socket.socket(socket.AF_INET)
     api.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -123,6 +131,8 @@ def _background(
             os.dup2(null, stream)
         os.chdir("/")
         _keep(state, caller, main)
+    except OSError as error:
+        _refuse(caller, EnvironmentUnable(f"the system refuses: {error}", _FREE))
     finally:
         os._exit(0)
 
@@ -160,14 +170,18 @@ def _keep(state: State, caller: socket.socket, main: Callable[[socket.socket], N
                 if _READY not in last:
                     ended.append(0)
     except SecondhopError as error:
-        refusal = {"error": error.message, "remedy": error.remedy, "exitCode": error.exit_code}
-        _pass_on(caller, json.dumps(refusal).encode() + b"\n")
+        _refuse(caller, error)
         ended.append(0)
     finally:
         sandbox.close()
         if not ended:
             state.leave_note(_why(last))
         state.remove()
+
+
+def _refuse(caller: socket.socket, error: SecondhopError) -> None:
+    refusal = {"error": error.message, "remedy": error.remedy, "exitCode": error.exit_code}
+    _pass_on(caller, json.dumps(refusal).encode() + b"\n")
 
 
 def _pass_on(caller: socket.socket, data: bytes) -> None:

@@ -6,7 +6,9 @@ It knows the API by its interface only, and shares nothing with controllers and 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
+import math
 from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import UTC, datetime
 from ipaddress import IPv4Address
@@ -16,19 +18,20 @@ from ..apiserver.agent import Execution, LogOptions
 from ..client import Api, Object, meta
 from ..client.api import Deletion
 from ..client.informer import Informer, Key
-from ..errors import ApiError
+from ..errors import ApiError, SecondhopError
 from ..model.cluster import Node
 from .addresses import WISH, Addresses
 from .capture import Arrivals
 from .container import Home
 from .execution import Execution as Running
-from .nodestatus import ipv4, node_object, node_status
+from .nodestatus import ipv4, is_well, node_object, node_status
 from .pod import PodRun, Seat
 from .podstatus import Record
 from .process import Process
 from .rtnetlink import Netlink
+from .timing import USUAL, Timing
 
-_LEASE_SECONDS, _RENEW_SECONDS = 40, 10.0
+_LEASE_SECONDS = 40
 LEASES = "kube-node-lease"
 
 
@@ -75,10 +78,12 @@ class Kubelet:
         events: Recorder,
         arrivals: Arrivals,
         labels: Mapping[str, str] | None = None,
+        timing: Timing = USUAL,
     ) -> None:
         self._api, self._node, self._cables, self._events = api, node, cables, events
         self._arrivals = arrivals
         self._labels = labels or {}
+        self.timing = timing
         self._addresses = Addresses(node)
         self._runs: dict[Key, _Run] = {}
         self._tasks = asyncio.TaskGroup()
@@ -94,35 +99,44 @@ class Kubelet:
     # --- the node ---------------------------------------------------------------------------
 
     async def _register(self) -> None:
-        try:
-            node = await self._api.create(node_object(self._node, self._labels))
-        except ApiError as error:
-            if error.reason != "AlreadyExists":
-                raise
-            node = await self._api.get("Node", self._node.name)
-        await self._api.patch(
-            "Node", meta(node)[1], "", {"status": node_status(self._node)}, subresource="status"
-        )
+        """Create the Node, however long the API is away."""
+        while True:
+            try:
+                await self._api.create(node_object(self._node, self._labels))
+                return
+            except ApiError as error:
+                if error.reason == "AlreadyExists":
+                    return
+            except OSError:
+                pass
+            await asyncio.sleep(self.timing.retry)
 
     async def _renew(self) -> None:
-        """The node's sign of life."""
-        name = self._node.name
+        """The node's signs of life: its lease, and its status unless the API knows it well."""
         while True:
-            spec = {
-                "holderIdentity": name,
-                "leaseDurationSeconds": _LEASE_SECONDS,
-                "renewTime": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
-            }
-            try:
-                await self._api.patch("Lease", name, LEASES, {"spec": spec})
-            except ApiError as error:
-                if error.code == 404:
-                    lease = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease"}
-                    metadata = {"name": name, "namespace": LEASES}
-                    await self._api.create({**lease, "metadata": metadata, "spec": spec})
-            except OSError:
-                pass  # the API is away: the next one tells
-            await asyncio.sleep(_RENEW_SECONDS)
+            with contextlib.suppress(ApiError, OSError):  # the next one tells
+                await self._lease()
+                name = self._node.name
+                if not is_well(await self._api.get("Node", name)):
+                    status = {"status": node_status(self._node)}
+                    await self._api.patch("Node", name, "", status, subresource="status")
+            await asyncio.sleep(self.timing.renew)
+
+    async def _lease(self) -> None:
+        name = self._node.name
+        spec = {
+            "holderIdentity": name,
+            "leaseDurationSeconds": _LEASE_SECONDS,
+            "renewTime": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+        }
+        try:
+            await self._api.patch("Lease", name, LEASES, {"spec": spec})
+        except ApiError as error:
+            if error.code != 404:
+                raise
+            lease = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease"}
+            metadata = {"name": name, "namespace": LEASES}
+            await self._api.create({**lease, "metadata": metadata, "spec": spec})
 
     # --- pods -------------------------------------------------------------------------------
 
@@ -135,28 +149,39 @@ class Kubelet:
             return
         if run is None:
             run = self._runs[key] = _Run(self, after)
-            self._tasks.create_task(run.life())
+            self._tasks.create_task(self._contained(run, after))
         run.hear(after)
+
+    async def _contained(self, run: _Run, pod: Object) -> None:
+        """A pod's life; a mistake in here costs this pod, and no other."""
+        try:
+            await run.life()
+        except Exception as error:
+            self._events.tell(pod, "kubelet", "FailedSync", f"secondhop: {error!r}", "Warning")
+        finally:
+            self.forget(pod)
 
     async def home(self, pod: Object) -> Home:
         """The pod's network, and its hostname: the pod's own name, or its node's if it shares the
         node's network, unless it says another."""
-        namespace, name = meta(pod)
         node, spec = self._node.name, pod["spec"]
         if spec.get("hostNetwork"):
             said, address = spec.get("hostname", node), str(ipv4(self._node))
             return Home(self._cables.netlink, said, address, node, self._arrivals, shared=True)
         wish = (pod["metadata"].get("annotations") or {}).get(WISH)
         own = self._addresses.wish(IPv4Address(wish)) if wish else self._addresses.take()
-        netlink = await self._cables.plug(f"{namespace}/{name}", own)
-        said = spec.get("hostname", name)
+        try:
+            netlink = await self._cables.plug(pod["metadata"]["uid"], own)
+        except BaseException:
+            self._addresses.give_back(own)
+            raise
+        said = spec.get("hostname", meta(pod)[1])
         return Home(netlink, said, str(own), node, self._arrivals, shared=False)
 
     def leave(self, pod: Object, home: Home) -> None:
         """Take the pod's network down."""
         if not home.host_network:
-            namespace, name = meta(pod)
-            self._cables.unplug(f"{namespace}/{name}")
+            self._cables.unplug(pod["metadata"]["uid"])
             self._addresses.give_back(IPv4Address(home.address))
 
     def seat(self, pod: Object, changed: Callable[[], None]) -> Seat:
@@ -177,7 +202,7 @@ class Kubelet:
             return found.get("data") or {}
 
         host = str(ipv4(self._node))
-        return Seat(self._cables.netlink.namespace, host, changed, event, config_map)
+        return Seat(self._cables.netlink.namespace, host, changed, event, config_map, self.timing)
 
     async def tell(self, pod: Object, status: Object) -> None:
         """Tell the API a pod's status."""
@@ -242,15 +267,14 @@ class Kubelet:
             raise ApiError(500, "InternalError", said) from None
 
     def inside(self, namespace: str, name: str) -> tuple[str, Process | None] | None:
-        """Whose network a pod of this node uses (`node/NAME`, `pod/NAMESPACE/NAME`), and a program
-        that has its other namespaces, if one runs; None if it is not here."""
+        """Whose network a pod of this node uses (`node/NAME`, `pod/UID`), and a program that has
+        its other namespaces, if one runs; None if it is not here."""
         run = self._runs.get((namespace, name))
         if run is None or run.home is None or run.pod_run is None:
             return None
-        own = f"pod/{namespace}/{name}"
-        where = f"node/{self._node.name}" if run.home.host_network else own
-        running = [r.container for r in run.pod_run.records if r.container is not None]
-        return where, next((c.program for c in running if c.program is not None), None)
+        where = f"node/{self._node.name}" if run.home.host_network else f"pod/{run.uid}"
+        running = [r.container.program for r in run.pod_run.records if r.container is not None]
+        return where, next((p for p in running if p is not None and p.running), None)
 
     def _record(self, namespace: str, name: str, container: str | None) -> Record:
         run = self._runs.get((namespace, name))
@@ -275,46 +299,63 @@ class _Run:
         self._news = asyncio.Event()
         self._stop = asyncio.Event()
         self._cut = False
-        self._grace = 30.0
+        self._grace = math.inf
         self._turned: dict[str, tuple[str, str]] = {}
 
     def hear(self, pod: Object) -> None:
         """The API says something new: its gates may have turned; if it was deleted, it is to end
         within its grace period."""
-        self._pod = pod
         if self.pod_run is not None:
             self.pod_run.pod = pod
             self._news.set()
         if "deletionTimestamp" in pod["metadata"]:
-            self._grace = float(pod["metadata"].get("deletionGracePeriodSeconds") or 0)
-            self._stop.set()
+            self._hurry(float(pod["metadata"].get("deletionGracePeriodSeconds") or 0))
 
     def cut(self) -> None:
         """The API knows it no longer: end it now."""
-        self._cut, self._grace = True, 0.0
+        self._cut = True
+        self._hurry(0.0)
+
+    def _hurry(self, grace: float) -> None:
+        if self._stop.is_set() and self.pod_run is not None and grace < self._grace:
+            self.pod_run.end(grace)
+        self._grace = min(grace, self._grace)
         self._stop.set()
 
     async def life(self) -> None:
         """From its network to the moment when nothing is left of it."""
         kubelet, pod = self._kubelet, self._pod
-        self.home = await kubelet.home(pod)
-        self.pod_run = PodRun(pod, self.home, kubelet.seat(pod, self._news.set))
-        living = asyncio.create_task(self.pod_run.live())
-        telling = asyncio.create_task(self._tell())
-        self._news.set()
-        try:
-            await self._stop.wait()
-            await self.pod_run.end(self._grace)
-            await living
-        finally:
-            living.cancel()
-            telling.cancel()
-            await asyncio.gather(living, telling, return_exceptions=True)
-            kubelet.leave(pod, self.home)
+        seat = kubelet.seat(pod, self._news.set)
+        if (home := await self._homed(seat)) is not None:
+            self.home, self.pod_run = home, PodRun(pod, home, seat)
+            living = asyncio.create_task(self.pod_run.live())
+            telling = asyncio.create_task(self._tell())
+            self._news.set()
+            try:
+                await self._stop.wait()
+                self.pod_run.end(self._grace)
+                await living
+            finally:
+                living.cancel()
+                telling.cancel()
+                await asyncio.gather(living, telling, return_exceptions=True)
+                kubelet.leave(pod, home)
+            if not self._cut:
+                await _stubbornly(lambda: kubelet.tell(pod, self._status()))
         if not self._cut:
-            await _stubbornly(lambda: kubelet.tell(pod, self._status()))
             await _stubbornly(lambda: kubelet.gone(pod))
-        kubelet.forget(pod)
+
+    async def _homed(self, seat: Seat) -> Home | None:
+        """Its network, once there is one to be had; None if it is to end before."""
+        while not self._stop.is_set():
+            try:
+                return await self._kubelet.home(self._pod)
+            except (SecondhopError, OSError) as error:
+                said = error.message if isinstance(error, SecondhopError) else str(error)
+                seat.event("Warning", "FailedCreatePodSandBox", said)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stop.wait(), self._kubelet.timing.retry)
+        return None
 
     async def _tell(self) -> None:
         """Tell the API of every change that lasts."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 from pathlib import Path
 
@@ -19,6 +20,8 @@ _MNT_DETACH = 2
 _SYS_PIVOT_ROOT, _SYS_MOUNT_SETATTR = (155, 442) if os.uname().machine == "x86_64" else (41, 442)
 _AT_FDCWD, _AT_RECURSIVE = -100, 0x8000
 _ATTR_RDONLY, _ATTR_NOSUID = 1, 2
+
+_PR_CAPBSET_DROP = 24
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -41,6 +44,18 @@ def setns(fd: int, flags: int) -> None:
 def prctl(option: int, value: int) -> None:
     """prctl(2) with one argument."""
     _check(_libc.prctl(option, value, 0, 0, 0))
+
+
+def limit_capabilities(kept: frozenset[int]) -> None:
+    """Let no program that is executed from here on have any other capability."""
+    for number in range(64):
+        if number not in kept:
+            try:
+                prctl(_PR_CAPBSET_DROP, number)
+            except OSError as error:
+                if error.errno == errno.EINVAL:  # the kernel knows no more of them
+                    return
+                raise
 
 
 def sethostname(name: str) -> None:

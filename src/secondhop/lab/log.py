@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 from ..apiserver.agent import LogOptions
 
-_MOST_BYTES = 1 << 20
+_MOST_BYTES = 2 << 20
+_LINE_COSTS = 160
 _LONGEST_LINE = 16 << 10
 
 
@@ -86,7 +87,7 @@ class Log:
     def _add(self, text: bytes) -> None:
         self._lines.append(Line(self._now(), text))
         self._written += 1
-        self._bytes += len(text)
+        self._bytes += len(text) + _LINE_COSTS
         while self._bytes > _MOST_BYTES:
-            self._bytes -= len(self._lines.popleft().text)
+            self._bytes -= len(self._lines.popleft().text) + _LINE_COSTS
         self._more.set()

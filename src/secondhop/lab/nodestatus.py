@@ -44,6 +44,12 @@ def node_object(node: Node, labels: Mapping[str, str]) -> Object:
     }
 
 
+def is_well(node: Object) -> bool:
+    """Whether the API knows that a Node is Ready."""
+    conditions = (node.get("status") or {}).get("conditions") or ()
+    return any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
+
+
 def node_status(node: Node) -> Object:
     """The status of a Node that is well."""
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

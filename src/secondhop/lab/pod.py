@@ -8,20 +8,24 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import signal
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from ..client import Object
+from ..errors import ApiError
 from .container import Container, Home, Unavailable, run
 from .environment import Unresolved, commanded, environment
 from .health import Target, Vitals, check
 from .netns import Namespace
 from .podstatus import Picture, Record, now, stamp, terminated, waiting
 from .process import PATH
+from .timing import Timing
 
-_FIRST_PAUSE, _LONGEST_PAUSE = 10.0, 300.0
-_STABLE_SECONDS = 600.0
+_GRACE_SECONDS = 30.0
+_LOOK_SECONDS = 0.05
 _RESTARTS: Mapping[str, Callable[[int], bool]] = {
     "Always": lambda code: True,
     "OnFailure": lambda code: code != 0,
@@ -41,6 +45,7 @@ class Seat:
     changed: Callable[[], None]
     event: Callable[[str, str, str], None]
     config_map: Callable[[str], Awaitable[Mapping[str, str] | None]]
+    timing: Timing
 
 
 class PodRun:
@@ -52,6 +57,9 @@ class PodRun:
         self.records = [Record(c, init=True) for c in spec.get("initContainers") or []]
         self.records += [Record(c) for c in spec.get("containers") or []]
         self._ending = asyncio.Event()
+        self._grace = self._deadline = math.inf
+        self._limits: set[asyncio.Timeout] = set()
+        self._stops: dict[Container, asyncio.Task[None]] = {}
         self._started = now()
         self._initialized = False
         self._over = False
@@ -62,11 +70,10 @@ class PodRun:
         try:
             async with self._tasks as group:
                 await self._live(group)
+        except ExceptionGroup as failures:  # a mistake in here costs this pod, and no other
+            self._seat.event("Warning", "FailedSync", f"secondhop: {failures.exceptions[0]!r}")
         finally:
             self._over = True
-            for record in self.records:
-                if record.container is not None:
-                    record.container.signal(signal.SIGKILL)
             self._seat.changed()
 
     def status(self) -> Object:
@@ -90,14 +97,18 @@ class PodRun:
         gates = self.pod["spec"].get("readinessGates") or ()
         return all(states.get(gate["conditionType"]) == "True" for gate in gates)
 
-    async def end(self, grace: float) -> None:
-        """Ask the containers to end: preStop, SIGTERM, and after `grace` seconds SIGKILL. Returns
-        when the last one has."""
+    def end(self, grace: float) -> None:
+        """Ask the containers to end: preStop, SIGTERM, and after `grace` seconds SIGKILL; sidecars
+        after the others. Then `live` returns. Called again, it may shorten the time."""
         self._ending.set()
-        running = [r for r in self.records if r.container is not None]
-        if running:
-            self._seat.event("Normal", "Killing", f"Stopping container {running[0].name}")
-        await asyncio.gather(*(self._stop(record, grace) for record in running))
+        self._grace = min(grace, self._grace)
+        self._deadline = min(_loop_time() + grace, self._deadline)
+        for limit in self._limits:
+            if not limit.expired() and (limit.when() or 0.0) > self._deadline:
+                limit.reschedule(self._deadline)
+        for record in self.records:
+            if not record.sidecar:
+                self._stop(record, grace)
 
     def record(self, container: str | None) -> Record | None:
         """A container's record by name; without a name, the first that is no init container."""
@@ -108,46 +119,62 @@ class PodRun:
     # --- containers -------------------------------------------------------------------------
 
     async def _live(self, group: asyncio.TaskGroup) -> None:
+        if await self._initialize(group):
+            self._initialized = True
+            main = [record for record in self.records if not record.init]
+            await asyncio.wait([group.create_task(self._keep(record)) for record in main])
+        self._ending.set()
+        for record in reversed(self.records):
+            if stop := self._stop(record, self._usual_grace):
+                await stop
+
+    async def _initialize(self, group: asyncio.TaskGroup) -> bool:
+        """Run the init containers one after the other, start the sidecars among them; whether the
+        others may start."""
         for record in self.records:
             if record.sidecar:
                 group.create_task(self._keep(record))
                 while not record.started and not self._ending.is_set():
-                    await asyncio.sleep(0.05)
+                    await asyncio.sleep(_LOOK_SECONDS)
             elif record.init:
                 await self._keep(record)
                 if record.exit_code != 0:
-                    return
-        self._initialized = True
-        keeping = [
-            group.create_task(self._keep(record)) for record in self.records if not record.init
-        ]
-        await asyncio.wait(keeping)
-        for record in self.records:
-            if record.sidecar and record.container is not None:
-                self._ending.set()
-                record.container.signal(signal.SIGTERM)
+                    return False
+        return not self._ending.is_set()
 
     async def _keep(self, record: Record) -> None:
-        """One container: start it, and again after each end as the restart policy says."""
-        pause = _FIRST_PAUSE
+        """One container: start it, and again after each end as the restart policy says. The first
+        restart is at once."""
+        pause, timing = 0.0, self._seat.timing
         while not self._ending.is_set():
-            begun = asyncio.get_running_loop().time()
+            begun = _loop_time()
             code = await self._once(record)
             if code is None or self._ending.is_set() or not self._again(record, code):
                 return
-            if asyncio.get_running_loop().time() - begun > _STABLE_SECONDS:
-                pause = _FIRST_PAUSE
+            if _loop_time() - begun > 2 * timing.longest_back_off:
+                pause = 0.0
+            if pause:
+                await self._back_off(record, pause)
+                if self._ending.is_set():
+                    return
             record.last_state = record.state
-            said = f"back-off {pause:.0f}s restarting failed container={record.name}"
-            record.state = waiting("CrashLoopBackOff", f"{said} pod={self.home.pod}")
-            self._seat.event("Warning", "BackOff", "Back-off restarting failed container")
-            self._seat.changed()
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._ending.wait(), pause)
-            pause = min(2 * pause, _LONGEST_PAUSE)
             record.restarts += 1
-        if "waiting" in record.state and record.last_state:
-            record.state = record.last_state
+            pause = min(max(2 * pause, timing.back_off), timing.longest_back_off)
+
+    async def _back_off(self, record: Record, pause: float) -> None:
+        ended = record.last_state = record.state
+        said = f"back-off {pause:.0f}s restarting failed container={record.name}"
+        record.state = waiting("CrashLoopBackOff", f"{said} pod={self.home.pod}")
+        said = f"Back-off restarting failed container {record.name} in pod {self.home.pod}"
+        self._seat.event("Warning", "BackOff", said)
+        self._seat.changed()
+        await self._unless_ending(pause)
+        record.state = ended
+
+    async def _unless_ending(self, seconds: float) -> None:
+        """Wait, but not longer than the pod is to live."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._ending.wait(), seconds)
 
     def _again(self, record: Record, code: int) -> bool:
         if record.sidecar:
@@ -159,14 +186,14 @@ class PodRun:
 
     async def _once(self, record: Record) -> int | None:
         """One life of a container: its exit status; None if there is nothing to be run."""
+        if (resolved := await self._resolved(record)) is None:
+            return None
         begun = now()
         try:
-            container = await self._start(record)
+            container = await run(self.home, *resolved)
         except Unavailable as unavailable:
-            await self._hopeless(record, "ErrImagePull", str(unavailable))
-            return None
-        except Unresolved as unresolved:
-            await self._hopeless(record, "CreateContainerConfigError", str(unresolved))
+            self._lacking(record, "ErrImagePull", str(unavailable))
+            await self._ending.wait()
             return None
         except OSError as error:
             said = f'exec: "{error.filename}": {error.strerror}'
@@ -180,11 +207,17 @@ class PodRun:
         record.vitals = self._vitals(record, container)
         probing = asyncio.create_task(record.vitals.run())
         self._seat.changed()
+        if self._ending.is_set():  # meanwhile: `end` has not seen it
+            container.signal(signal.SIGKILL)
         try:
             code = await container.wait()
+        except BaseException:
+            container.signal(signal.SIGKILL)
+            raise
         finally:
             probing.cancel()
             record.container = record.vitals = None
+            self._stops.pop(container, None)
         told = ""
         if code and record.spec.get("terminationMessagePolicy") == "FallbackToLogsOnError":
             told = container.log.last_line()
@@ -192,33 +225,74 @@ class PodRun:
         self._seat.changed()
         return code
 
-    async def _start(self, record: Record) -> Container:
+    async def _resolved(self, record: Record) -> tuple[Mapping[str, Any], Mapping[str, str]] | None:
+        """The container's spec and environment, once everything is there that they refer to; None
+        if the pod is to end before."""
         addresses = {"pod": self.home.address, "host": self._seat.host_ip}
         spec = record.spec
-        own = await environment(self.pod, spec, addresses, self._seat.config_map)
-        words = {name: commanded(spec.get(name) or [], own) for name in ("command", "args")}
-        usual = {"PATH": PATH, "HOME": "/root", "HOSTNAME": self.home.pod}
-        return await run(self.home, {**spec, **words}, usual | own)
+        while True:
+            try:
+                own = await environment(self.pod, spec, addresses, self._seat.config_map)
+            except (Unresolved, ApiError, OSError) as error:
+                self._lacking(record, "CreateContainerConfigError", str(error))
+                await self._unless_ending(self._seat.timing.retry)
+                if self._ending.is_set():
+                    return None
+                continue
+            words = {name: commanded(spec.get(name) or [], own) for name in ("command", "args")}
+            usual = {"PATH": PATH, "HOME": "/root", "HOSTNAME": self.home.pod}
+            return {**spec, **words}, usual | own
 
-    async def _hopeless(self, record: Record, reason: str, message: str) -> None:
-        """What cannot be started now will not be later: it waits for its pod's end."""
+    def _lacking(self, record: Record, reason: str, message: str) -> None:
+        """It cannot be started for now."""
         record.state = waiting(reason, message)
         self._seat.event("Warning", "Failed", f"Error: {reason}: {message}")
         self._seat.changed()
-        await self._ending.wait()
 
-    async def _stop(self, record: Record, grace: float) -> None:
-        """A container's last seconds; preStop counts."""
+    # --- ends -------------------------------------------------------------------------------
+
+    @property
+    def _usual_grace(self) -> float:
+        grace = self.pod["spec"].get("terminationGracePeriodSeconds")
+        return _GRACE_SECONDS if grace is None else float(grace)
+
+    def _stop(self, record: Record, grace: float, said: str = "") -> asyncio.Task[None] | None:
+        """End a container that runs, if that has not begun yet."""
         container = record.container
         if container is None:
-            return
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(grace):
+            return None
+        if container not in self._stops:
+            self._seat.event("Normal", "Killing", said or f"Stopping container {record.name}")
+            stopping = self._last_seconds(record, container, grace)
+            self._stops[container] = self._tasks.create_task(stopping)
+        return self._stops[container]
+
+    async def _last_seconds(self, record: Record, container: Container, grace: float) -> None:
+        """preStop, SIGTERM, SIGKILL."""
+        end = min(_loop_time() + grace, self._deadline)
+        if grace:
+            async with self._until(end):
                 await self._pre_stop(record, container)
-                container.signal(signal.SIGTERM)
+            end = max(
+                min(end, self._deadline),
+                _loop_time() + min(self._seat.timing.last, grace, self._grace),
+            )
+            container.signal(signal.SIGTERM)
+            async with self._until(end):
                 await container.wait()
         container.signal(signal.SIGKILL)
         await container.wait()
+
+    @contextlib.asynccontextmanager
+    async def _until(self, moment: float) -> AsyncIterator[None]:
+        """Break off at a moment, or earlier if the pod is to end earlier."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout_at(moment) as limit:
+                self._limits.add(limit)
+                try:
+                    yield
+                finally:
+                    self._limits.discard(limit)
 
     async def _pre_stop(self, record: Record, container: Container) -> None:
         hook = (record.spec.get("lifecycle") or {}).get("preStop") or {}
@@ -239,17 +313,15 @@ class PodRun:
 
     def _vitals(self, record: Record, container: Container) -> Vitals:
         def dead() -> None:
-            if not self._ending.is_set():
-                self._tasks.create_task(self._restart(record, container))
+            if not self._ending.is_set() and record.container is container:
+                why = "failed its probe, will be restarted"
+                self._stop(record, self._usual_grace, f"Container {record.name} {why}")
 
         return Vitals(self._target(record, container), self._seat.changed, self._unhealthy, dead)
 
     def _unhealthy(self, which: str, why: str) -> None:
         self._seat.event("Warning", "Unhealthy", f"{which} probe failed: {why}")
 
-    async def _restart(self, record: Record, container: Container) -> None:
-        """End a container that is not alive; its restart policy brings it back."""
-        said = f"Container {record.name} failed its probe, will be restarted"
-        self._seat.event("Normal", "Killing", said)
-        grace = self.pod["spec"].get("terminationGracePeriodSeconds")
-        await self._stop(record, 30 if grace is None else grace)
+
+def _loop_time() -> float:
+    return asyncio.get_running_loop().time()

@@ -112,7 +112,9 @@ class Picture:
             "name": record.name,
             "image": record.spec.get("image") or "",
             "imageID": "",
-            "containerID": f"secondhop://{self.pod}/{record.name}/{record.serial}",
+            "containerID": f"secondhop://{self.pod}/{record.name}/{record.serial}"
+            if record.serial
+            else "",
             "state": waiting("PodInitializing") if inits else record.state,
             "lastState": record.last_state,
             "ready": record.ready,

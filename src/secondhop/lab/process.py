@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import fcntl
 import gc
 import os
@@ -17,7 +18,10 @@ from .netns import Namespace
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _INSIDE = linux.CLONE_NEWNS | linux.CLONE_NEWUTS | linux.CLONE_NEWIPC
-_FAILURE = struct.Struct("=I")
+_FAILURE = struct.Struct("=I?")
+"""errno, and whether it was the program that could not be executed."""
+_CAPABILITIES = frozenset({0, 1, 3, 4, 5, 6, 7, 8, 10, 13, 18, 27, 29, 31})
+"""What programs in containers may usually do (linux/capability.h): not mount, nor configure."""
 _OWN_PIDS = "/proc/self/ns/pid"
 
 
@@ -77,32 +81,47 @@ async def start(
     """Start a program. Raises OSError as execve did: FileNotFoundError, PermissionError …"""
     hearing, telling = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
     try:
-        pid = _fork_inside(place)
-        if pid == 0:
-            _child(place, command, environ, folder, streams, telling)
+        try:
+            pid = _fork_inside(place)
+            if pid == 0:
+                _child(place, command, environ, folder, streams, telling)
+        finally:
+            os.close(telling)
         program = Process(pid)
+        try:
+            failure = await _read(hearing)
+        except BaseException:
+            program.signal(signal.SIGKILL)
+            raise
     finally:
-        os.close(telling)
-    failure = await _read(hearing)
+        os.close(hearing)
     if failure:
         await program.wait()
-        (number,) = _FAILURE.unpack(failure)
-        raise OSError(number, os.strerror(number), command[0])
+        number, executing = _FAILURE.unpack(failure)
+        said = os.strerror(number)
+        if not executing:
+            said += " (while its namespaces were made)"
+        raise OSError(number, said, command[0])
     return program
 
 
 def _fork_inside(place: Place) -> int:
     """Fork a child into the pid namespace of the program that it joins, or into a new one."""
+    if place.inside is not None and not place.inside.running:
+        raise ProcessLookupError(errno.ESRCH, "the container has ended")
     home = os.open(_OWN_PIDS, os.O_RDONLY | os.O_CLOEXEC)
+    child = False
     try:
         if place.inside is not None:
             linux.setns(place.inside.pidfd, linux.CLONE_NEWPID)
         else:
             linux.unshare(linux.CLONE_NEWPID)
-        if pid := os.fork():
-            linux.setns(home, linux.CLONE_NEWPID)
+        pid = os.fork()
+        child = pid == 0
         return pid
     finally:
+        if not child:  # a child cannot go back
+            linux.setns(home, linux.CLONE_NEWPID)
         os.close(home)
 
 
@@ -115,9 +134,11 @@ def _child(
     telling: int,
 ) -> NoReturn:
     """From fork to exec. It must never return into the caller's code."""
+    executing = False
     try:
         gc.disable()
         _enter(place)
+        linux.limit_capabilities(_CAPABILITIES)
         os.setsid()
         for number, stream in enumerate(streams[:3]):
             os.dup2(stream, number)
@@ -127,10 +148,12 @@ def _child(
             if number not in (signal.SIGKILL, signal.SIGSTOP, 32, 33):
                 signal.signal(number, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
+        executing = True
         os.chdir(folder)
         os.execvpe(command[0], list(command), dict(environ))
-    except OSError as error:
-        os.write(telling, _FAILURE.pack(error.errno or 0))
+    except (OSError, ValueError) as error:
+        why = error.errno if isinstance(error, OSError) else None
+        os.write(telling, _FAILURE.pack(why or errno.EINVAL, executing))
     finally:
         os._exit(127)
 
@@ -156,4 +179,3 @@ async def _read(descriptor: int) -> bytes:
         return os.read(descriptor, 64)
     finally:
         loop.remove_reader(descriptor)
-        os.close(descriptor)

@@ -213,6 +213,9 @@ def _run(body: Callable[..., None], *arguments: object) -> NoReturn:
     have to wait until the kernel has taken the lab down.
     """
     try:
+        signal.set_wakeup_fd(-1)
+        for number in (signal.SIGTERM, signal.SIGHUP):  # what the caller does then is its affair
+            signal.signal(number, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the caller's to answer
         gc.freeze()
         null = os.open(os.devnull, os.O_RDWR)

@@ -4,6 +4,8 @@ to the `secondhop lab` commands."""
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import errno
 import json
 import os
 import resource
@@ -32,6 +34,8 @@ from .embedded import Embedded, PodAgent, first_of
 from .process import Process
 
 _READY_SECONDS = 60.0
+_REAP_SECONDS = 1.0
+_SHORT = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN, errno.ENOSPC)
 _CONTAINER = (
     linux.CLONE_NEWNS
     | linux.CLONE_NEWUTS
@@ -75,6 +79,10 @@ def _tell_of(error: BaseException, tell: Any) -> None:
     if isinstance(error, SecondhopError):
         tell(error=error.message, remedy=error.remedy, exitCode=error.exit_code)
         return
+    if isinstance(error, OSError) and error.errno in _SHORT:
+        said = f"the system refuses the lab what it needs: {error.strerror}"
+        tell(error=said, remedy="Raise the limit (`ulimit -a`), or make it smaller.", exitCode=3)
+        return
     said = "".join(traceback.format_exception(error))
     tell(error=said, remedy="This is a defect of secondhop: please report it.", exitCode=3)
 
@@ -112,6 +120,7 @@ class _Standing:
             group.create_task(self._lab.run())
             group.create_task(run_controllers(self._lab.api, order.settings))
             group.create_task(serve(control, self._answer))
+            group.create_task(_reap())
             await self._ready(tell)
 
     async def _ready(self, tell: Any) -> None:
@@ -155,9 +164,12 @@ class _Standing:
     # --- questions ----------------------------------------------------------------------------
 
     async def _answer(self, question: Mapping[str, Any]) -> Answer:
-        if question["verb"] == "enter":
-            return self._enter(question["where"])
-        return Answer(await self._status())
+        match question:
+            case {"verb": "enter", "where": str(where)}:
+                return self._enter(where)
+            case {"verb": "status"}:
+                return Answer(await self._status())
+        raise UsageError("the lab does not know this question", "Use `secondhop lab --help`.")
 
     async def _status(self) -> Any:
         nodes = await self._nodes()
@@ -201,6 +213,21 @@ class _Standing:
             f"no pod {namespace or 'default'}/{name} runs in the lab",
             "See `kubectl get pods -A`; write pod/NAMESPACE/NAME for another namespace.",
         )
+
+
+async def _reap() -> None:
+    """Wait for the orphans of `lab exec`, whose parent is the first process of this pid namespace.
+    A child of our own is waited for at once by who started it."""
+    before = 0
+    while True:
+        await asyncio.sleep(_REAP_SECONDS)
+        now = 0
+        with contextlib.suppress(ChildProcessError):  # it has no children
+            if found := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+                now = found.si_pid
+        if now and now == before:
+            os.waitpid(now, 0)
+        before = now
 
 
 def _write_secret(path: Path, text: str) -> None:

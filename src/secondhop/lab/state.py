@@ -15,11 +15,13 @@ import os
 import re
 import shutil
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 from ..errors import EnvironmentUnable, UsageError
 
 DEFAULT = "default"
+_CONTROL = "control"
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,30}[a-z0-9])?")
 
 
@@ -34,7 +36,6 @@ class State:
         self.name = name
         self._root = root or state_root()
         self.folder = self._root / name
-        self.control = self.folder / "control"
         self.kubeconfig = self.folder / "kubeconfig"
         self._lock = self.folder / "lock"
         self._note = self._root / f"{name}.ended"
@@ -44,18 +45,32 @@ class State:
 
         Raises UsageError if the lab is there already. What a lab left that was killed goes away.
         """
-        if self.keeper() is not None:
-            raise UsageError(
-                f"the lab {self.name} is up already",
-                f"Use it, take it down with `secondhop lab down --name {self.name}`, or give"
-                " another --name.",
-            )
-        self.remove()
-        self._note.unlink(missing_ok=True)
-        self.folder.mkdir(mode=0o700)
-        descriptor = os.open(self._lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        root = os.open(self._root, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            fcntl.flock(root, fcntl.LOCK_EX)  # against others who create
+            if self.keeper() is not None:
+                raise UsageError(
+                    f"the lab {self.name} is up already",
+                    f"Use it, take it down with `secondhop lab down --name {self.name}`, or give"
+                    " another --name.",
+                )
+            self.remove()
+            self._note.unlink(missing_ok=True)
+            self.folder.mkdir(mode=0o700)
+            descriptor = os.open(self._lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        finally:
+            os.close(root)
         return descriptor
+
+    @contextlib.contextmanager
+    def address(self) -> Iterator[str]:
+        """The control socket's path, short enough for a socket however deep the folder lies."""
+        folder = os.open(self.folder, os.O_PATH | os.O_CLOEXEC)
+        try:
+            yield f"/proc/self/fd/{folder}/{_CONTROL}"
+        finally:
+            os.close(folder)
 
     def keeper(self) -> int | None:
         """The process id of the keeper; None if the lab is not up."""

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
 from ..dataplane.node_ports import localhost_node_ports
@@ -101,18 +101,27 @@ class Wiring:
 
     async def plug(self, node: str, pod: str, address: IPv4Address) -> Netlink:
         """One more pod, once its cable can be used. Raises LabError."""
-        self.add_pods(node, [(pod, address)])
-        concerned = [self.pods[pod], self.nodes[node]]
-        deadline = time.monotonic() + _READY_SECONDS
-        while waiting := [netlink for netlink in concerned if _unready(netlink)]:
-            if time.monotonic() > deadline:
-                raise _not_up(waiting)
-            await asyncio.sleep(0.0005)
+        port = f"veth{self._ports[node]:x}"
+        try:
+            self.add_pods(node, [(pod, address)])
+            deadline = time.monotonic() + _READY_SECONDS
+            while any(map(_unready, self._cable(node, pod), (("eth0",), (port, "cni0")))):
+                if time.monotonic() > deadline:
+                    raise _not_up(self._cable(node, pod))
+                await asyncio.sleep(0.0005)
+        except BaseException:
+            self.unplug(pod)
+            raise
         return self.pods[pod]
+
+    def _cable(self, node: str, pod: str) -> tuple[Netlink, Netlink]:
+        return self.pods[pod], self.nodes[node]
 
     def unplug(self, pod: str) -> None:
         """Let go of a pod's namespace; the kernel takes it and its cable down in its own time."""
-        netlink = self.pods.pop(pod)
+        netlink = self.pods.pop(pod, None)
+        if netlink is None:
+            return
         self._netlinks.remove(netlink)
         netlink.close()
         netlink.namespace.close()
@@ -231,14 +240,18 @@ class Wiring:
         here.route(theirs, theirs[0], _FLANNEL, onlink=True)
 
 
-def _unready(netlink: Netlink) -> list[str]:
+def _unready(netlink: Netlink, only: Container[str] | None = None) -> list[str]:
+    """The links, of those that are of interest, over which nothing goes yet."""
     links = netlink.links()
     with_ports = {link.bridge for link in links}
     return [
         link.name
         for link in links
-        if (link.operstate != OPERSTATE_UP and (link.kind == "veth" or link.number in with_ports))
-        or link.port_state not in (None, PORT_FORWARDING)
+        if (only is None or link.name in only)
+        and (
+            (link.operstate != OPERSTATE_UP and (link.kind == "veth" or link.number in with_ports))
+            or link.port_state not in (None, PORT_FORWARDING)
+        )
     ]
 
 
