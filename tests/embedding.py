@@ -124,7 +124,7 @@ def living(
         bootstrap(lab.server, base.cni.service_cidrs[0])
         life = Life(lab)
         controllers = run_controllers(lab.api, settings or Settings())
-        running = asyncio.ensure_future(asyncio.gather(lab.run(), controllers))
+        running = asyncio.create_task(together(lab.run(), controllers))
         acting = asyncio.ensure_future(_acted(life, body, len(nodes)))
         await asyncio.wait({running, acting}, return_when="FIRST_COMPLETED")
         if running.done():
@@ -135,6 +135,17 @@ def living(
         return result
 
     return sandboxed(lambda: asyncio.run(play()))
+
+
+async def together(*parts: Awaitable[None]) -> None:
+    """All of them, until one ends."""
+    async with asyncio.TaskGroup() as group:
+        for part in parts:
+            group.create_task(_only(part))
+
+
+async def _only(part: Awaitable[None]) -> None:
+    await part
 
 
 async def _acted(life: Life, body: Callable[[Life], Awaitable[T]], nodes: int) -> T:

@@ -134,11 +134,11 @@ def test_the_api_lets_in_only_who_has_the_token_and_names_it_right(
     assert status(**good, Origin="https://evil.example") == 403
 
 
-@pytest.mark.parametrize("victim", range(4))
+@pytest.mark.parametrize("victim", range(3))
 def test_whichever_process_is_killed_nothing_is_left(
     secondhop: Secondhop, root: Path, victim: int
 ) -> None:
-    """Keeper, guard, supervisor, and a program in a pod."""
+    """Keeper, guard, supervisor; with a program in a pod."""
     pod = {
         "apiVersion": "v1",
         "kind": "Pod",
@@ -150,12 +150,6 @@ def test_whichever_process_is_killed_nothing_is_left(
     while "1 of 1 pods ready" not in secondhop("lab", "status").stdout:
         assert time.monotonic() < deadline
     keeper, guard, supervisor = processes(root)[:3]
-    if victim == 3:
-        sleepers = [p for p in Path("/proc").glob("[0-9]*/cmdline") if b"sleep\x00600" in _read(p)]
-        os.kill(int(sleepers[0].parts[2]), signal.SIGKILL)
-        time.sleep(0.3)
-        assert "0 of 1 pods ready" in secondhop("lab", "status").stdout
-        return
     os.kill((keeper, guard, supervisor)[victim], signal.SIGKILL)
     assert gone(root)
     assert [path.name for path in (root / "secondhop").iterdir()] == ["default.ended"]
@@ -164,13 +158,6 @@ def test_whichever_process_is_killed_nothing_is_left(
     assert "the lab default is not up: its " in told.stderr
     assert "was killed" in told.stderr
     assert secondhop("lab", "up").returncode == 0
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError:
-        return b""
 
 
 def test_what_a_lab_left_that_was_killed_whole_is_cleared(secondhop: Secondhop, root: Path) -> None:

@@ -25,7 +25,7 @@ MAY_IMPORT = {
     "client": set(),
     "apiserver": {"client", "manifests"},
     "controllers": {"client", "manifests"},
-    "lab": {"client", "dataplane", "controllers", "apiserver"},
+    "lab": {"client", "dataplane", "controllers", "apiserver", "manifests"},
     "live": {"manifests"},
     "experiment": {"predict", "lab", "live", "manifests"},
     "report": set(),

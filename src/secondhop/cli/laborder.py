@@ -29,7 +29,6 @@ _SERVERS_OWN = ("uid", "resourceVersion", "creationTimestamp", "generation", "ma
 
 def order(state: State, given: Input, nodes: int | None, pods: int) -> Order:
     """The lab that the options ask for. Raises ManifestError, UsageError."""
-    from ..controllers.loop import Settings
     from ..lab.standing import Order
     from ..manifests import reference_lab
     from ..manifests.read import Document, Source
@@ -43,12 +42,7 @@ def order(state: State, given: Input, nodes: int | None, pods: int) -> Order:
         documents.append(Document(lab, Source("--nodes", "")))
     world = given.world(documents or [reference_lab()])
     objects = [*_objects(documents, given.home), *(_whoami(pods) if pods else ())]
-    settings = Settings(
-        placement=world.lab.placement,
-        node_grace_seconds=world.lab.node_grace_seconds,
-        kube_version=world.cluster.kube_version,
-    )
-    return Order(state.name, world.cluster, settings, objects, state.kubeconfig)
+    return Order(state.name, world.cluster, world.lab, objects, state.kubeconfig)
 
 
 def _machines(count: int) -> Iterator[dict[str, str]]:

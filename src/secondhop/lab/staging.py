@@ -8,6 +8,7 @@ ports that count: where traffic lands does not depend on what answers.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Iterator
 from itertools import groupby
 from typing import Any
@@ -88,7 +89,7 @@ def _probe(probe: Probe) -> dict[str, Any]:
     how: dict[str, Any] = {"tcpSocket": {"port": probe.port}}
     if probe.path is not None:
         how = {"httpGet": {"port": probe.port, "path": probe.path}}
-    timeout = min(probe.timeout, _LONGEST_PROBE)
+    timeout = min(math.ceil(probe.timeout), _LONGEST_PROBE)
     return {**how, "timeoutSeconds": timeout, "periodSeconds": _FOR_EVER, "failureThreshold": 1}
 
 

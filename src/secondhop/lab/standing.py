@@ -27,6 +27,7 @@ from ..controllers.conditions import is_true
 from ..controllers.loop import Settings
 from ..controllers.run import run as run_controllers
 from ..errors import ApiError, LabError, SecondhopError, UsageError
+from ..manifests import Lab
 from ..model.cluster import Cluster
 from . import linux
 from .control import Answer, serve
@@ -47,12 +48,12 @@ _CONTAINER = (
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """A lab as it was asked for. objects: to be created once the nodes are ready. kubeconfig: the
-    file to be written."""
+    """A lab as it was asked for. described: what its Lab document says. objects: to be created once
+    the nodes are ready. kubeconfig: the file to be written."""
 
     name: str
     base: Cluster
-    settings: Settings
+    described: Lab
     objects: Sequence[Object]
     kubeconfig: Path
 
@@ -118,7 +119,7 @@ class _Standing:
             asyncio.TaskGroup() as group,
         ):
             group.create_task(self._lab.run())
-            group.create_task(run_controllers(self._lab.api, order.settings))
+            group.create_task(run_controllers(self._lab.api, _settings(order)))
             group.create_task(serve(control, self._answer))
             group.create_task(_reap())
             await self._ready(tell)
@@ -228,6 +229,14 @@ async def _reap() -> None:
         if now and now == before:
             os.waitpid(now, 0)
         before = now
+
+
+def _settings(order: Order) -> Settings:
+    return Settings(
+        placement=order.described.placement,
+        node_grace_seconds=order.described.node_grace_seconds,
+        kube_version=order.base.kube_version,
+    )
 
 
 def _write_secret(path: Path, text: str) -> None:
