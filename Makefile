@@ -28,6 +28,7 @@ lint: setup-dev       ## style, format, types
 bench: setup-dev      ## `secondhop run` as a ratio to the floor
 	.venv/bin/python bench/run.py
 	.venv/bin/python bench/table.py
+	.venv/bin/python bench/scale.py
 	.venv/bin/python bench/rules.py
 
 clean:                ## what setup and the tools made in this checkout
