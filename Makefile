@@ -28,6 +28,7 @@ lint: setup-dev       ## style, format, types
 bench: setup-dev      ## ratios to the floor; the API's requests and watches
 	.venv/bin/python bench/run.py
 	.venv/bin/python bench/table.py
+	.venv/bin/python bench/scale.py
 	.venv/bin/python bench/api.py
 	.venv/bin/python bench/rules.py
 

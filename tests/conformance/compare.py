@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from math import sqrt
 
 from secondhop.model.fate import Fate, Outcome
-from secondhop.predict.endpoints import usable
+from secondhop.predict.endpoints import Listed, usable
 from secondhop.predict.path import Paths
 from secondhop.predict.story import outcome
 from secondhop.predict.verdict import Action, Packet
@@ -110,9 +110,8 @@ def unit_flow_contradiction(case: UnitFlow) -> str:
 
 def selection_contradiction(case: Selection) -> str:
     """What a case of endpoint selection says against ours; empty when it agrees."""
-    found = usable(
-        case.endpoints, case.node, uses_cluster=case.uses_cluster, uses_local=case.uses_local
-    )
+    listed, cluster, local = Listed(case.endpoints), case.uses_cluster, case.uses_local
+    found = usable(listed, case.node, uses_cluster=cluster, uses_local=local)
     lists = frozenset(map(str, found.cluster)), frozenset(map(str, found.local))
     if (*lists, found.anywhere) == (case.cluster, case.local, case.anywhere):
         return ""

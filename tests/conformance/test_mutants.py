@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from secondhop.model.cluster import Endpoint, Node
+from secondhop.model.cluster import Node
 from secondhop.predict import endpoints, services
-from secondhop.predict.endpoints import Usable
+from secondhop.predict.endpoints import Listed, Usable
 from secondhop.predict.routing import Exit, Routes
 from secondhop.predict.services import Target
 from secondhop.predict.verdict import Action, KubeProxy, Packet, Verdict
@@ -44,14 +44,14 @@ def a_drop_is_a_reject(patch: Patch) -> None:
 def terminating_pods_never_serve(patch: Patch) -> None:
     usable = endpoints.usable
 
-    def without(given: tuple[Endpoint, ...], node: Node, **lists: bool) -> Usable:
-        return usable(tuple(e for e in given if not e.terminating), node, **lists)
+    def without(given: Listed, node: Node, **lists: bool) -> Usable:
+        return usable(Listed(e for e in given.endpoints if not e.terminating), node, **lists)
 
     patch.setattr(services, "usable", without)
 
 
 def hints_are_ignored(patch: Patch) -> None:
-    patch.setattr(endpoints, "hinted", lambda ready, node: ready)
+    patch.setattr(endpoints, "hinted", lambda listed, node: listed.ready)
 
 
 def hints_restrict_although_one_pod_has_none(patch: Patch) -> None:
@@ -59,7 +59,9 @@ def hints_restrict_although_one_pod_has_none(patch: Patch) -> None:
     patch.setattr(
         endpoints,
         "hinted",
-        lambda ready, node: hinted(tuple(e for e in ready if e.zone_hints), node) or ready,
+        lambda listed, node: (
+            hinted(Listed(e for e in listed.ready if e.zone_hints), node) or listed.ready
+        ),
     )
 
 

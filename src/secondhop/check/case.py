@@ -30,7 +30,7 @@ class Surroundings:
         self.examined = examined
         self.cluster = examined.world.cluster
         self.paths = Paths(self.cluster)
-        self.entries = Entries(self.paths)
+        self.entries = Entries(self.paths, admitted=True)
         self.balancer = balancer
 
     @cached_property

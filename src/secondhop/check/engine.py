@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 
 from ..manifests import Examined
+from ..manifests.collector import uncollected
 from ..model.finding import Check, Finding, Where
 from . import endpoints, health, hints, placement, policy, ranges, shares
 from .case import Case, Rule, Surroundings
@@ -36,6 +37,7 @@ UNPLACED: tuple[Rule, ...] = placement.UNPLACED
 """Rules over all placements that the manifests allow."""
 
 
+@uncollected
 def check(
     examined: Examined,
     *,

@@ -70,6 +70,8 @@ def _remedy(case: Case) -> str:
 def internal_drops(case: Case) -> Iterator[Finding]:
     """Under internalTrafficPolicy Local callers on a node without a pod are dropped (§2.3)."""
     for target in case.targets:
+        if not target.internal_local:
+            continue
         homes = {e.node for e in target.endpoints}
         usable = {
             node.name
@@ -77,7 +79,7 @@ def internal_drops(case: Case) -> Iterator[Finding]:
             if (node := case.around.paths.routes.node(name or "")) and target.usable(node).local
         }
         nodes = case.around.cluster.nodes
-        if target.internal_local and usable and len(usable) < len(nodes):
+        if usable and len(usable) < len(nodes):
             dark = (node for node in nodes if node.name not in usable)
             message = (
                 f"callers on {named(dark, len(nodes) - len(usable))} are dropped at the cluster IP:"
@@ -127,10 +129,11 @@ def client_ip_lost(case: Case) -> Iterator[Finding]:
     message = "Cluster hides the client's address behind one of the entry node's."
     if case.placed:
         alike = _like_first(lost[:1] + list(case.used))
-        kept = [entry.node for entry in alike if entry.outcome.client_ip == "kept"]
+        kept = [entry.nodes for entry in alike if entry.outcome.client_ip == "kept"]
         message = f"Cluster hides the client's address: {lost[0].outcome.reason}."
         if kept:
-            message += f" {named(kept, len(kept))} keeps it, for a hostNetwork pod of its own."
+            nodes, count = chain.from_iterable(kept), sum(map(len, kept))
+            message += f" {named(nodes, count)} keeps it, for a hostNetwork pod of its own."
     yield case.find(
         "client-ip-lost",
         ETP,

@@ -119,12 +119,14 @@ class _Typed(NamedTuple):
 
 def _overview(cluster: Cluster, services: Sequence[Service]) -> _Answer:
     """The outside client at every entry."""
-    from ..predict.matrix import rows
+    from ..predict.matrix import Matrix
+    from ..predict.overview import overview
+    from ..predict.path import Paths
     from ..report import explain
 
-    shown = filter(explain.from_outside, rows(cluster, services))
-    lines = explain.overview(cluster, services, shown, _outlooks(cluster))
-    return _Answer(_client_cells(shown), lines)
+    rows = Matrix(Paths(cluster), inside=False).rows(services)
+    lines = explain.overview(cluster, services, overview(cluster, services), _outlooks(cluster))
+    return _Answer(_client_cells(filter(explain.from_outside, rows)), lines)
 
 
 def _outlooks(cluster: Cluster) -> Callable[[Service], Outlook | None]:

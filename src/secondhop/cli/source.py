@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
@@ -108,6 +109,7 @@ class Input(NamedTuple):
         mode = None if self.proxy_mode is None else modelled(self.proxy_mode, version)
         found = examine(documents, namespace=self.home, proxy_mode=mode, kube_version=version)
         modelled(found.world.cluster.proxy.mode, version)
+        gc.freeze()  # it stays to the end: no collection need walk it
         return found
 
 

@@ -41,11 +41,10 @@ def allocated(
         view = View(write.service)
         for key in (*view.own_node_ports(), view.health_port, *view.ips):
             holders.setdefault(key, one.resource)
-        done.append(
-            one._replace(
-                service_object=write.service, service=to_model(one.resource, write.service)
-            )
-        )
+        if write.service != one.service_object:
+            service = to_model(one.resource, write.service)
+            one = one._replace(service_object=write.service, service=service)
+        done.append(one)
     return done
 
 

@@ -15,8 +15,10 @@ from ..model.workload import Workload
 from .allocate import allocated
 from .api.pools import NodePorts
 from .api.view import accessible, needs_health_port
+from .collector import uncollected
 from .endpoints import SERVICE_NAME, Selection, derived, sliced
 from .lab import Lab, client_aside, read_lab
+from .labelled import Labelled
 from .nodes import machines, nodes_of_pods, read_node
 from .notes import assumed, nodes_known, unselected
 from .objects import Objects, sort_out
@@ -24,7 +26,7 @@ from .placement import Places
 from .pods import WORKLOADS, Wanted, read_pods
 from .policies import read_policies
 from .problems import Problems
-from .ranges import SERVICE_RANGES, probable, single
+from .ranges import SERVICE_RANGES, bounds, probable
 from .read import Document
 from .resource import Resource
 from .scheduling import Ground
@@ -82,6 +84,7 @@ class Examined(NamedTuple):
     nodes_known: bool
 
 
+@uncollected
 def examine(
     documents: Sequence[Document],
     *,
@@ -179,14 +182,16 @@ def with_readiness(world: World, ready: Mapping[str, bool]) -> World:
     """The World in which pods (by `namespace/name`) have another Ready condition, and the
     endpoints that follow from it."""
     cluster = world.cluster
-    pods = tuple(replace(pod, ready=ready.get(str(pod), pod.ready)) for pod in cluster.pods)
+    pods = tuple(
+        replace(pod, ready=ready[str(pod)]) if ready and str(pod) in ready else pod
+        for pod in cluster.pods
+    )
     nodes = {node.name: node for node in cluster.nodes}
-    neighbours: dict[str, list[Pod]] = {}
-    for pod in pods:
-        neighbours.setdefault(pod.namespace, []).append(pod)
+    labelled = Labelled(pods)
     endpoints = dict(cluster.endpoints)
     for selection in world.selections:
-        endpoints |= derived(selection, neighbours.get(selection.service.namespace, ()), nodes)
+        chosen = labelled.select(selection.service.namespace, selection.selector)
+        endpoints |= derived(selection, chosen, nodes)
     return replace(world, cluster=replace(cluster, pods=pods, endpoints=endpoints))
 
 
@@ -234,10 +239,8 @@ def _lab(objects: Objects, wanted: Sequence[Wanted]) -> Lab:
     nodes = [read_node(resource) for resource in objects.of("Node")]
     if not nodes:
         nodes = nodes_of_pods(objects.of("Pod"))
-    addresses = [
-        single(ip) for one in wanted if not one.pod.host_network for ip in one.pod.addresses
-    ]
-    return read_lab(objects.lab, objects.stated, nodes, addresses)
+    inside = (ip for one in wanted if not one.pod.host_network for ip in one.pod.addresses)
+    return read_lab(objects.lab, objects.stated, nodes, bounds(inside))
 
 
 def _states_services(objects: Objects) -> bool:
@@ -251,7 +254,7 @@ def _with_service_ranges(lab: Lab, objects: Objects, declared: Sequence[Declared
     """The Lab with Service CIDRs that hold the given clusterIPs, unless it states its own."""
     if _states_services(objects):
         return lab
-    given = [single(ip) for one in declared for ip in one.service.cluster_ips]
+    given = bounds(ip for one in declared for ip in one.service.cluster_ips)
     families = {cidr.version for cidr in (*lab.cni.service_cidrs, *given)}
     taken = [*lab.cni.pod_cidrs, *(i.network for node in lab.nodes for i in node.addresses)]
     ranges = tuple(

@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from ipaddress import ip_address
@@ -17,7 +20,6 @@ from ..model.cluster import (
     Service,
     ServicePort,
     ServicePortName,
-    in_proxy_order,
 )
 from .problems import invalid
 from .resource import Resource, protocol_of
@@ -25,6 +27,7 @@ from .resource import Resource, protocol_of
 SERVICE_NAME = "kubernetes.io/service-name"
 HEADLESS = "service.kubernetes.io/headless"
 _VERSION = {"IPv4": 4, "IPv6": 6}
+_NO_HINTS: frozenset[str] = frozenset()
 
 
 class Selection(NamedTuple):
@@ -46,9 +49,10 @@ def gather(found: Iterable[Endpoint]) -> tuple[Endpoint, ...]:
     terminating one never replaces another."""
     unique: dict[str, Endpoint] = {}
     for endpoint in found:
-        if not (endpoint.terminating and str(endpoint) in unique):
-            unique[str(endpoint)] = endpoint
-    return in_proxy_order(unique.values())
+        label = str(endpoint)
+        if not (endpoint.terminating and label in unique):
+            unique[label] = endpoint
+    return tuple(unique[label] for label in sorted(unique))
 
 
 def sliced(resources: Iterable[Resource]) -> dict[ServicePortName, tuple[Endpoint, ...]]:
@@ -59,18 +63,19 @@ def sliced(resources: Iterable[Resource]) -> dict[ServicePortName, tuple[Endpoin
         version = _VERSION.get(resource.get("addressType"))
         if SERVICE_NAME not in labels or HEADLESS in labels or version is None:
             continue
-        for port in resource.get("ports") or []:
-            if not port.get("port"):
-                continue
+        ports = [port for port in resource.get("ports") or [] if port.get("port")]
+        stated = list(_stated(resource, version)) if ports else []
+        for port in ports:
             protocol = protocol_of(port.get("protocol"))
             name = ServicePortName(
                 resource.namespace, labels[SERVICE_NAME], port.get("name") or "", protocol
             )
-            found.setdefault(name, []).extend(_stated(resource, port["port"], version))
+            found.setdefault(name, []).extend(one(port=port["port"]) for one in stated)
     return {name: gather(endpoints) for name, endpoints in found.items()}
 
 
-def _stated(resource: Resource, port: int, version: int) -> Iterator[Endpoint]:
+def _stated(resource: Resource, version: int) -> Iterator[partial[Endpoint]]:
+    """The endpoints of a slice, which lack only the port."""
     for n, entry in enumerate(resource.get("endpoints") or []):
         text = (entry.get("addresses") or [None])[0]
         if text is None:
@@ -85,28 +90,32 @@ def _stated(resource: Resource, port: int, version: int) -> Iterator[Endpoint]:
             continue
         conditions = entry.get("conditions") or {}
         hints = entry.get("hints") or {}
-        yield Endpoint(
+        yield partial(
+            Endpoint,
             address=address,
-            port=port,
             pod=(entry.get("targetRef") or {}).get("name") or "",
             node=entry.get("nodeName"),
             ready=conditions.get("ready") is not False,
             serving=conditions.get("serving") is not False,
             terminating=conditions.get("terminating") is True,
-            zone_hints=frozenset(hint["name"] for hint in hints.get("forZones") or []),
-            node_hints=frozenset(hint["name"] for hint in hints.get("forNodes") or []),
+            zone_hints=_hints(hints.get("forZones")),
+            node_hints=_hints(hints.get("forNodes")),
         )
+
+
+def _hints(entries: Sequence[Mapping[str, str]] | None) -> frozenset[str]:
+    return frozenset(hint["name"] for hint in entries) if entries else _NO_HINTS
 
 
 def _lenient(text: str) -> Address | None:
     """An address; leading zeros are taken as kube-proxy takes them, as decimal."""
+    with suppress(ValueError):
+        return ip_address(text)
     octets = text.split(".")
     if len(octets) == 4 and all(o.isascii() and o.isdigit() for o in octets):
-        text = ".".join(str(int(octet[-4:])) for octet in octets)
-    try:
-        return ip_address(text)
-    except ValueError:
-        return None
+        with suppress(ValueError):
+            return ip_address(".".join(str(int(octet[-4:])) for octet in octets))
+    return None
 
 
 class Member(NamedTuple):
@@ -142,9 +151,11 @@ def derived(
 ) -> dict[ServicePortName, tuple[Endpoint, ...]]:
     """The endpoints the controller would write for one Service, for each of its ports.
 
-    pods: those of its namespace.
+    pods: those that its selector selects.
     """
     service = selection.service
+    families = {ip.version for ip in service.cluster_ips}
+    chosen = [pod for pod in pods if selection.publish_not_ready or pod.node in nodes]
     found = list(members(selection, pods, nodes, {ip.version for ip in service.cluster_ips}))
     return {
         service.port_name(port): gather(

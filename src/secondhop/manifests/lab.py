@@ -11,7 +11,7 @@ from ..model.cluster import Cni, CniBackend, Interface, Network, Node, Proxy, Pr
 from .api.syntax import BAD_IP
 from .lab_rules import check
 from .problems import Path, invalid
-from .ranges import NODE_PREFIX, POD_RANGES, SERVICE_RANGES, free_part, overlap, probable
+from .ranges import NODE_PREFIX, POD_RANGES, SERVICE_RANGES, free_parts, overlap, probable
 from .resource import Resource
 
 
@@ -153,15 +153,14 @@ def _pod_range(
 def _with_pod_cidrs(nodes: Sequence[Node], ranges: Sequence[Network]) -> Iterable[Node]:
     """Nodes that have no pod CIDR get the next free part of each range of their families."""
     taken = [cidr for node in nodes for cidr in node.pod_cidrs]
+    free = {whole.version: free_parts(whole, taken) for whole in ranges}
     for node in nodes:
         if node.pod_cidrs:
             yield node
             continue
         families = {address.version for address in node.addresses}
-        free = [free_part(whole, taken) for whole in ranges if whole.version in families]
-        cidrs = tuple(cidr for cidr in free if cidr is not None)
-        taken += cidrs
-        yield replace(node, pod_cidrs=cidrs)
+        parts = [next(left, None) for family, left in free.items() if family in families]
+        yield replace(node, pod_cidrs=tuple(part for part in parts if part is not None))
 
 
 def client_aside(lab: Lab, cni: Cni) -> tuple[Interface, ...]:

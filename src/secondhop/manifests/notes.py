@@ -8,6 +8,7 @@ from ..model.cluster import Cluster
 from ..model.workload import Workload
 from .endpoints import SERVICE_NAME, Selection
 from .lab import Lab
+from .labelled import Labelled
 from .objects import Objects
 from .pods import Wanted
 from .problems import did_you_mean, printable
@@ -57,7 +58,9 @@ def _pods_tell(objects: Objects, lab: Lab) -> bool:
 
 
 def _nodes(objects: Objects, lab: Lab) -> Iterator[str]:
-    names = ", ".join(node.name for node in lab.nodes)
+    names = ", ".join(node.name for node in lab.nodes[:_FEW])
+    if len(lab.nodes) > _FEW:
+        names += f" and {len(lab.nodes) - _FEW} more"
     if "nodes" not in lab.stated:
         if objects.of("Node"):
             yield f"nodes {names}: from the Node objects, each subnet taken as a /24 (IPv6: /64)"
@@ -82,16 +85,18 @@ def _placement(lab: Lab, wanted: Sequence[Wanted]) -> Iterator[str]:
 
 def unselected(selections: Sequence[Selection], cluster: Cluster) -> Iterator[str]:
     """Services without endpoints because no pod has the labels of their selector."""
+    pods = Labelled(cluster.pods)
     for selection in selections:
         service = selection.service
         if any(cluster.endpoints.get(service.port_name(port)) for port in service.ports):
             continue
-        here = [pod for pod in cluster.pods if pod.namespace == service.namespace]
-        if any(selection.selector.items() <= pod.labels.items() for pod in here):
+        here = pods.within(service.namespace)
+        if pods.select(service.namespace, selection.selector):
             continue
         wanted = ",".join(f"{key}={value}" for key, value in selection.selector.items())
-        known = sorted({f"{key}={value}" for p in here for key, value in p.labels.items()})
-        among = f" (their labels: {', '.join(known)})" if 0 < len(known) <= _FEW else ""
+        labels = pods.labels(service.namespace)
+        known = sorted(f"{key}={value}" for key, value in labels) if len(labels) <= _FEW else ()
+        among = f" (their labels: {', '.join(known)})" if known else ""
         nobody = f"none of {len(here)} pods{among} has" if here else "the input has no pod with"
         yield f"Service {service}: {nobody} the labels of its selector, {wanted}"
 

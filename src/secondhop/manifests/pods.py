@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from zlib import crc32
 
 from ..model.cluster import Address, Container, ContainerPort, Pod, Probe
+from .labelled import Labelled
 from .problems import Path, invalid
 from .resource import Resource, protocol_of
 
@@ -61,13 +62,12 @@ class _Owned:
     """Which workloads already have pods in the input."""
 
     def __init__(self, pods: Iterable[Resource]) -> None:
-        self._labels: dict[str, list[dict[str, str]]] = {}
-        for pod in pods:
-            self._labels.setdefault(pod.namespace, []).append(pod.labels)
+        self._pods = Labelled(pods)
 
     def any_of(self, workload: Resource) -> bool:
         selector = workload.get("spec", "selector") or {}
-        return any(selects(selector, labels) for labels in self._labels.get(workload.namespace, ()))
+        near = self._pods.select(workload.namespace, selector.get("matchLabels") or {})
+        return any(selects(selector, pod.labels) for pod in near)
 
 
 def selects(selector: Mapping[str, Any], labels: Mapping[str, str]) -> bool:

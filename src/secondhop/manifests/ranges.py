@@ -31,9 +31,14 @@ def overlap(one: Network, other: Network) -> bool:
     return inside(one, other) or inside(other, one)
 
 
-def single(address: Address) -> Network:
-    """The range that holds this address alone."""
-    return IPv4Network(address) if address.version == 4 else IPv6Network(address)
+def bounds(addresses: Iterable[Address]) -> list[Network]:
+    """The lowest and the highest address of each family, each as a range: what holds these two
+    holds all."""
+    families: dict[int, list[Address]] = {}
+    for address in addresses:
+        families.setdefault(address.version, []).append(address)
+    ends = (end(family, key=int) for family in families.values() for end in (min, max))
+    return [IPv4Network(ip) if ip.version == 4 else IPv6Network(ip) for ip in ends]
 
 
 def probable(parts: Sequence[Network], usual: Network, taken: Iterable[Network]) -> Network:
@@ -48,9 +53,13 @@ def probable(parts: Sequence[Network], usual: Network, taken: Iterable[Network])
     return common if any(overlap(wide, other) for other in taken) else wide
 
 
-def free_part(whole: Network, taken: Iterable[Network]) -> Network | None:
-    """The first part of a node's size in the range that touches nothing taken, if there is one."""
-    taken = list(taken)
+def free_parts(whole: Network, taken: Iterable[Network]) -> Iterator[Network]:
+    """The parts of a node's size in the range that touch nothing taken, in their order."""
     size = max(NODE_PREFIX[whole.version], whole.prefixlen)
+    family = [cidr for cidr in taken if cidr.version == whole.version]
+    touched = {c if c.prefixlen < size else c.supernet(new_prefix=size) for c in family}
+    lengths = {cidr.prefixlen for cidr in touched}
     parts: Iterator[Network] = iter(whole.subnets(new_prefix=size))
-    return next((part for part in parts if not any(overlap(part, t) for t in taken)), None)
+    for part in parts:
+        if not any(part.supernet(new_prefix=length) in touched for length in lengths):
+            yield part

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Any, NamedTuple, TextIO
 
+from .collector import uncollected
 from .problems import Path, Problems, origin
 
 _SUFFIXES = (".yaml", ".yml", ".json")
@@ -65,6 +66,7 @@ class Document(NamedTuple):
         return int(line) + self.source.first - 1
 
 
+@uncollected
 def read_files(paths: Sequence[str], stdin: TextIO | None = None) -> list[Document]:
     """The documents of files, of directories (their *.yaml, *.yml, *.json, not nested) and of
     stdin (`-`), in that order; ManifestError with everything that could not be read."""
@@ -95,6 +97,7 @@ def _texts(
             yield name, text
 
 
+@uncollected
 def read_text(text: str, name: str) -> list[Document]:
     """The documents of a text; `name` stands for its file in messages. Raises ManifestError."""
     problems = Problems()

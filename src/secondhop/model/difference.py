@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from .cluster import Address, Cluster, Service
 from .fate import Fate, Outcome
@@ -17,7 +17,8 @@ class Change:
     """Flows whose fate changes alike: each source by each via.
 
     before, after: of the first source by the first via; those of the others differ at most in the
-    addresses and nodes they name. None where the flow has no entry to dial.
+    addresses and nodes they name. None where the flow has no entry to dial. alike: of nodes that
+    stand for others too, all these names; sources, destination and vias name none of the others.
     """
 
     service: Service
@@ -26,6 +27,7 @@ class Change:
     vias: tuple[str | None, ...]
     before: Outcome | None
     after: Outcome | None
+    alike: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def from_outside(self) -> bool:
@@ -39,7 +41,8 @@ class Change:
     def entries(self) -> tuple[str, ...]:
         """The nodes through which these flows enter, where the destination or `via` says so."""
         named = (self.destination.node or via for via in self.vias)
-        return tuple(dict.fromkeys(name for name in named if name is not None))
+        told = (self.alike.get(name, (name,)) for name in named if name is not None)
+        return tuple(dict.fromkeys(name for names in told for name in names))
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +82,11 @@ class Difference:
     admissions: tuple[Admission, ...] = ()
     advice: tuple[str, ...] = ()
     outlook: Outlook | None = None
+
+    @property
+    def alike(self) -> Mapping[str, tuple[str, ...]]:
+        """The nodes that stand for others in the changes, each with all these names."""
+        return self.changes[0].alike if self.changes else {}
 
     @property
     def is_empty(self) -> bool:

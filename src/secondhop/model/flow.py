@@ -50,3 +50,10 @@ class Flow:
     source: Source
     destination: Destination
     via: str | None = None
+
+
+def entry_nodes(destination: Destination, vias: tuple[str | None, ...]) -> tuple[str, ...]:
+    """The node through which flows to a destination by one of these vias enter the cluster; none
+    where each sender's own node serves it, whatever the via."""
+    entry = destination.node or (vias[0] if len(vias) == 1 else None)
+    return () if entry is None else (entry,)

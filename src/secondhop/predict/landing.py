@@ -41,7 +41,7 @@ def landings(sender: Sender, entries: Iterable[Entry]) -> Iterator[Landing]:
             if weight:
                 dialled.setdefault(id(entry.target), []).append((entry, weight))
     for ways in dialled.values():
-        for group in [[way] for way in ways] if balancer.one_node else [ways]:
+        for group in [[(entry.alone(), 1.0)] for entry, _ in ways] if balancer.one_node else [ways]:
             yield _landing(group, one_node=balancer.one_node)
 
 
@@ -67,8 +67,8 @@ def _landing(ways: list[tuple[Entry, float]], *, one_node: bool) -> Landing:
     lost = 0.0
     for entry, weight in ways:
         told, part = entry.outcome, weight / total
-        for backend in told.backends:
-            pods[backend.pod or backend.address] += part * backend.share
+        for pod, share in entry.shares():
+            pods[pod] += part * share
         if told.fate is not Fate.DELIVERED:
             lost += part * (1 - sum(backend.share for backend in told.backends))
     holder = ways[0][0].node.name if one_node else None

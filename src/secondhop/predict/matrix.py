@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 from ..model.cluster import Address, Cluster, Family, Node, Service, ServicePort
 from ..model.fate import Fate, Outcome
-from ..model.flow import Destination, DestinationKind, Flow, Source
+from ..model.flow import Destination, DestinationKind, Flow, Source, entry_nodes
 from .path import Paths, Trail
 from .services import FAMILIES, has_health_check
 from .story import outcome
@@ -37,6 +37,11 @@ class Row:
     vias: Vias
     outcome: Outcome
     varies: bool
+
+    @property
+    def entries(self) -> tuple[str, ...]:
+        """The node through which it enters; none where each sender's own serves it."""
+        return entry_nodes(self.destination, self.vias)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +73,15 @@ def cells(cluster: Cluster, services: Iterable[Service] | None = None) -> Iterat
 
 
 class Matrix:
-    """The table of one cluster, written Service by Service."""
+    """The table of one cluster, written Service by Service.
 
-    def __init__(self, paths: Paths):
+    nodes: through which to enter, and from which to send, if not all. inside: whether to send from
+    nodes and their pods at all.
+    """
+
+    def __init__(self, paths: Paths, nodes: tuple[Node, ...] | None = None, *, inside: bool = True):
         self.paths = paths
-        self.nodes = paths.cluster.nodes
+        self.nodes = paths.cluster.nodes if nodes is None else nodes
         self.client: dict[Family, Sources] = {}
         self.inside: dict[Family, Sources] = {}
         for family in FAMILIES:
@@ -81,9 +90,10 @@ class Matrix:
                 for i in paths.cluster.client
                 if i.version == family
             )
-            pods = (pod_source(node, family, paths.pod_addresses) for node in self.nodes)
-            nodes = (node_source(node, family) for node in self.nodes)
-            self.inside[family] = tuple(s for s in (*pods, *nodes) if s is not None)
+            senders = self.nodes if inside else ()
+            pods = (pod_source(node, family, paths.pod_addresses) for node in senders)
+            hosts = (node_source(node, family) for node in senders)
+            self.inside[family] = tuple(s for s in (*pods, *hosts) if s is not None)
         self._views: dict[tuple[str, Family], list[Sources]] = {}
         self._told: set[Destination] = set()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cached_property
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from ..model.cluster import (
@@ -18,7 +19,7 @@ from ..model.cluster import (
     ServicePort,
 )
 from ..model.version import KubeVersion
-from .endpoints import Usable, usable
+from .endpoints import Listed, Usable, usable
 
 Entrance: TypeAlias = Literal["clusterIP", "externalIP", "loadBalancerIP", "nodePort"]
 
@@ -52,7 +53,11 @@ class Target:
             service.internal_traffic_policy == "Local"
             and cluster.kube_version.has("internalTrafficPolicy")
         )
-        self._usable: dict[str, Usable] = {}
+
+    @cached_property
+    def listed(self) -> Listed:
+        """Its endpoints, filed."""
+        return Listed(self.endpoints)
 
     @property
     def accessible(self) -> bool:
@@ -60,16 +65,13 @@ class Target:
         return bool(self.port.node_port or self.vips or self.external_ips)
 
     def usable(self, node: Node) -> Usable:
-        """Its endpoints as that node uses them; worked out once for each node."""
-        found = self._usable.get(node.name)
-        if found is None:
-            found = self._usable[node.name] = usable(
-                self.endpoints,
-                node,
-                uses_cluster=not self.internal_local or self.accessible,
-                uses_local=self.internal_local or (self.external_local and self.accessible),
-            )
-        return found
+        """Its endpoints as that node uses them."""
+        return usable(
+            self.listed,
+            node,
+            uses_cluster=not self.internal_local or self.accessible,
+            uses_local=self.internal_local or (self.external_local and self.accessible),
+        )
 
     def admits(self, node: Node, source: Address) -> bool:
         """Whether loadBalancerSourceRanges let the source in. A node inside a range also admits

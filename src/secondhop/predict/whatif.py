@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import NamedTuple, TypeAlias
 
 from ..model.cluster import Cluster, Service
@@ -17,6 +18,7 @@ from .balancers import BALANCERS
 from .matrix import Matrix, Row
 from .path import Paths
 from .placement import Placements
+from .sample import sample
 from .share import shares
 
 _Key: TypeAlias = tuple[str, str, str | None]  # of a flow to a destination: kind, name, via
@@ -72,8 +74,11 @@ def _gaps(before: Service, after: Situation) -> Outlook | None:
 
 
 def changes(before: Situation, after: Situation) -> Iterator[Change]:
-    """The flows that fare differently, in groups that fare alike. Reasons are not compared."""
-    old, new = Matrix(Paths(before.cluster)), Matrix(Paths(after.cluster))
+    """The flows that fare differently, in groups that fare alike. Reasons are not compared. Of many
+    nodes that nothing tells apart, one stands for the others."""
+    views = [(Paths(cluster), service) for cluster, service in (before, after)]
+    nodes, alike = sample(views)
+    old, new = (Matrix(paths, nodes) for paths, _ in views)
     tables = _table(old, before.service), _table(new, after.service)
     for destination in dict.fromkeys([*tables[0], *tables[1]]):
         ours, theirs = (table.get(destination, {}) for table in tables)
@@ -86,7 +91,8 @@ def changes(before: Situation, after: Situation) -> Iterator[Change]:
             first, second = group[0]
             was, will = _exact(old, first), _exact(new, second)
             if _facts(was) != _facts(will):
-                yield _change(before.service, destination, group, was, will)
+                change = _change(before.service, destination, group, was, will)
+                yield replace(change, alike=alike)
 
 
 def _table(matrix: Matrix, service: Service) -> dict[Destination, dict[_Key, _Cell]]:

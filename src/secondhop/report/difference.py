@@ -3,13 +3,13 @@ would make it safe."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from ..model.cluster import Service
+from ..model.cluster import Address, Service
 from ..model.difference import Admission, Change, Difference
 from ..model.fate import Fate, Outcome
-from ..model.flow import Destination, Source
+from ..model.flow import Destination, Source, entry_nodes
 from ..model.share import Share
 from .explain import landing, legend
 from .fold import Folder, Words, doubt, entry
@@ -32,6 +32,13 @@ class _Side:
     destination: Destination
     vias: tuple[str | None, ...]
     outcome: Outcome
+    alike: Mapping[str, tuple[str, ...]]
+
+    @property
+    def entries(self) -> tuple[str, ...]:
+        """The nodes through which it enters."""
+        told = entry_nodes(self.destination, self.vias)
+        return self.alike.get(told[0], told) if told else ()
 
 
 def report(found: Difference) -> Iterator[str]:
@@ -42,7 +49,7 @@ def report(found: Difference) -> Iterator[str]:
     if found.outlook is not None:
         yield from ("", f"What follows is so in {ONE_OF_MANY}:")
     if found.changes:
-        yield from _changes(Folder(found.cluster), found.changes)
+        yield from _changes(Folder(found.cluster, found.alike), found.changes)
     yield from _shares(found)
     for admission in found.admissions:
         yield from ("", *wrapped(_admission(admission), ""))
@@ -58,7 +65,7 @@ def verdict(found: Difference) -> str:
     head = f"{found.service}: {', '.join(found.settings)}"
     if found.is_empty:
         return f"{head}: nothing changes"
-    parts = [*_losses(found), *_behind(found), *_sight(found.changes), *_gains(found)]
+    parts = [*_losses(found), *_behind(found), *_sight(found), *_gains(found)]
     inside = [c for c in found.changes if any(s.node is not None for s in c.sources)]
     if any(_served(c.before) and c.after and not _served(c.after) for c in inside):
         parts.append("callers inside the cluster are cut off" + (" too" if parts else ""))
@@ -107,18 +114,22 @@ def _gains(found: Difference) -> Iterator[str]:
         yield f"opens a way in through {few(new, 'nodes')}"
 
 
-def _sight(changes: Sequence[Change]) -> Iterator[str]:
+def _sight(found: Difference) -> Iterator[str]:
     """What pods see of the client, where it was served and still is."""
-    both = [c for c in changes if c.from_outside and _served(c.before) and _served(c.after)]
-    before = _seen([(c, c.before) for c in both])
-    after = _seen([(c, c.after) for c in both])
+    both = [c for c in found.changes if c.from_outside and _served(c.before) and _served(c.after)]
+    # Where nodes stand for others, there are more addresses than the changes name.
+    name = Folder(found.cluster).device if found.alike else str
+    before = _seen([(c, c.before) for c in both], name)
+    after = _seen([(c, c.after) for c in both], name)
     if before != after:
         yield f"pods see {few(after, 'addresses')} instead of {few(before, 'addresses')}"
 
 
-def _seen(sides: Sequence[tuple[Change, Outcome | None]]) -> list[str]:
+def _seen(
+    sides: Sequence[tuple[Change, Outcome | None]], name: Callable[[Address], str]
+) -> list[str]:
     names = (
-        "the client's address" if b.source_ip == change.sources[0].ip else str(b.source_ip)
+        "the client's address" if b.source_ip == change.sources[0].ip else name(b.source_ip)
         for change, outcome in sides
         for b in (outcome.backends if outcome else ())
     )
@@ -163,7 +174,8 @@ def _changes(folder: Folder, changes: Sequence[Change]) -> Iterator[str]:
 def _side(change: Change, outcome: Outcome | None) -> _Side | None:
     if outcome is None:
         return None
-    return _Side(change.service, change.sources, change.destination, change.vias, outcome)
+    ends = change.sources, change.destination, change.vias
+    return _Side(change.service, *ends, outcome, change.alike)
 
 
 def _told(words: Words | None, alike: Sequence[_Side | None], with_hops: bool) -> str:

@@ -10,12 +10,11 @@ from ..model.fate import Fate, Outcome, Step
 from ..model.flow import Flow
 from ..model.placement import Outlook
 from ..model.version import KubeVersion
-from .fold import Folder, Row, Words, answer, doubt, entry, entry_node, hops, lands, sees
-from .layout import columns, help_for, of_version, table, wrapped
+from .fold import Folder, Row, Words, answer, count, doubt, entry, entry_node, hops, lands, sees
+from .layout import FEW, columns, help_for, of_version, table, wrapped
 from .placement import ONE_OF_MANY, Outlooks, all_placed, doubtful, example, remedies
 from .reach import summary, verdict
 
-_FOLD_ABOVE = 3
 _HEAD = ("TO", "FROM", "ANSWER", "LANDS ON", "POD SEES", "HOPS")
 _KINDS = {
     "nodePort": "node port",
@@ -162,7 +161,7 @@ def _entries(folder: Folder, rows: Sequence[Row]) -> Iterator[str]:
     cells = [("THROUGH", "ANSWER", "LANDS ON", "POD SEES", "HOPS")]
     reasons = [""]
     for words, alike in folder.fold(rows):
-        if len(alike) > _FOLD_ABOVE:
+        if count(alike) > FEW:
             cells.append((entry(alike), words.answer, words.lands, words.sees, words.hops))
             reasons.append(f"for example {entry_node(alike[0])}: {alike[0].outcome.reason}")
             continue

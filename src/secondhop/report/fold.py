@@ -3,19 +3,27 @@ one row."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from ..model.cluster import Address, Cluster, Service
 from ..model.fate import Outcome
 from ..model.flow import Destination, Source
-from .layout import WORDS, few, listed
+from .layout import FEW, WORDS, few, listed
 
 _TOGETHER = {
     "client, any pod, any node": "everyone",
     "client, pods elsewhere, other nodes": "everyone else",
 }
+
+
+class Names(Protocol):
+    """Some names."""
+
+    def __iter__(self) -> Iterator[str]: ...
+
+    def __len__(self) -> int: ...
 
 
 class Row(Protocol):
@@ -41,6 +49,11 @@ class Row(Protocol):
     def outcome(self) -> Outcome:
         """What becomes of it."""
 
+    @property
+    def entries(self) -> Names:
+        """The nodes through which it enters the cluster; none where each sender's own serves it.
+        All but outcome and entries are those of the first."""
+
 
 @dataclass(frozen=True, slots=True)
 class Words:
@@ -57,10 +70,15 @@ class Words:
 
 
 class Folder:
-    """Puts the rows of one cluster in words, and rows with equal words together."""
+    """Puts the rows of one cluster in words, and rows with equal words together. alike: senders'
+    nodes that stand for others, with all their names."""
 
-    def __init__(self, cluster: Cluster) -> None:
-        self._size = len(cluster.nodes)
+    def __init__(
+        self, cluster: Cluster, alike: Mapping[str, tuple[str, ...]] | None = None
+    ) -> None:
+        self._alike = alike or {}
+        unnamed = sum(len(names) - 1 for names in self._alike.values())
+        self._size = len(cluster.nodes) - unnamed
         self._devices = dict(_devices(cluster))
 
     def fold(self, rows: Iterable[Row]) -> Iterator[tuple[Words, Sequence[Row]]]:
@@ -81,7 +99,7 @@ class Folder:
             if len(names) == self._size > 1:
                 parts.append(f"any {kind}")
             elif names:
-                parts.append(_some(kind, names))
+                parts.append(self._some(kind, names))
         return ", ".join(parts)
 
     def words(self, row: Row) -> Words:
@@ -118,9 +136,20 @@ class Folder:
             elif entry not in names and len(names) == self._size - 1:
                 parts.append(others)
             else:
-                parts.append(_some(kind, names))
+                parts.append(self._some(kind, names))
         told = ", ".join(parts)
         return _TOGETHER.get(told, told)
+
+    def _some(self, kind: str, nodes: Sequence[str]) -> str:
+        """Some of the pods or nodes that send: `pod of gz1`, `97 nodes`."""
+        names = [name for node in nodes for name in self._alike.get(node, (node,))]
+        if kind == "pod":
+            return f"pod of {few(names, 'nodes')}"
+        return few((f"node {name}" for name in names), "nodes")
+
+    def device(self, ip: Address) -> str:
+        """What an address that pods see is of, or else the address."""
+        return self._devices.get(ip, str(ip))
 
     def _sees(self, row: Row) -> str:
         """The source addresses by what they are of."""
@@ -128,17 +157,10 @@ class Folder:
             return "the sender"
         own = row.sources[0].ip
         names = {
-            "the sender" if b.source_ip == own else self._devices.get(b.source_ip, str(b.source_ip))
+            "the sender" if b.source_ip == own else self.device(b.source_ip)
             for b in row.outcome.backends
         }
         return listed(sorted(names))
-
-
-def _some(kind: str, nodes: Sequence[str]) -> str:
-    """Some of the pods or nodes that send: `pod of gz1`, `97 nodes`."""
-    if kind == "pod":
-        return f"pod of {few(nodes, 'nodes')}"
-    return few((f"node {name}" for name in nodes), "nodes")
 
 
 def _devices(cluster: Cluster) -> Iterable[tuple[Address, str]]:
@@ -152,23 +174,36 @@ def _devices(cluster: Cluster) -> Iterable[tuple[Address, str]]:
 
 
 def entry_node(row: Row) -> str | None:
-    """The node through which a row enters the cluster; None where each sender's own serves it."""
-    return row.destination.node or (row.vias[0] if len(row.vias) == 1 else None)
+    """The first node through which a row enters; None where each sender's own serves it."""
+    return next(iter(row.entries), None)
+
+
+def count(rows: Iterable[Row]) -> int:
+    """How many entry nodes these rows have together."""
+    return sum(len(row.entries) for row in rows)
+
+
+def through(rows: Sequence[Row], noun: str = "nodes") -> str:
+    """The entry nodes of rows: all of a few, or how many."""
+    total = count(rows)
+    if total > FEW:
+        return f"{total} {noun}"
+    return few((name for row in rows for name in row.entries), noun)
 
 
 def entry(alike: Sequence[Row]) -> str:
     """The address and port that rows of one door dial, and through which node or nodes."""
-    to, nodes = alike[0].destination, [entry_node(row) for row in alike]
+    to = alike[0].destination
     port = f"{to.port}" if to.protocol == "TCP" else f"{to.port}/{to.protocol}"
     check = " (health check)" if to.kind == "healthCheckNodePort" else ""
-    through = few((str(node) for node in nodes), "nodes")
-    if to.node is not None and len(alike) > 1:
-        return f"port {port} of {through}{check}"
+    nodes = through(alike)
+    if to.node is not None and count(alike) > 1:
+        return f"port {port} of {nodes}{check}"
     address = f"[{to.address}]" if to.address.version == 6 else to.address
     if to.node is not None:
-        return f"{through} {address}:{port}{check}"
+        return f"{nodes} {address}:{port}{check}"
     kind = "cluster IP " if to.kind == "clusterIP" else ""
-    return f"{kind}{address}:{port}" + (f" by {through}" if nodes[0] else "")
+    return f"{kind}{address}:{port}" + (f" by {nodes}" if count(alike) else "")
 
 
 def answer(outcome: Outcome) -> str:

@@ -166,6 +166,7 @@ def difference(found: Difference) -> str:
                 "dark": list(found.entries(Fate.DELIVERED, Fate.DROPPED)),
                 "refusing": list(found.entries(Fate.DELIVERED, Fate.REJECTED)),
             },
+            "alike": {name: list(names) for name, names in found.alike.items()},
             "changes": [_change(change) for change in found.changes],
             "balancer": found.balancer,
             "shares": {

@@ -11,6 +11,8 @@ from ..model.fate import Fate
 from ..model.version import KubeVersion
 
 WIDTH = 100
+FEW = 3
+"""Names that are told; of more only the number is."""
 _GAP = 2
 WORDS = {
     Fate.DELIVERED: "delivered",
@@ -66,7 +68,7 @@ def listed(items: Iterable[str]) -> str:
     return ", ".join(dict.fromkeys(items)) or "-"
 
 
-def few(names: Iterable[str], noun: str, most: int = 3) -> str:
+def few(names: Iterable[str], noun: str, most: int = FEW) -> str:
     """All of a few names, or how many: `gz1, xjp1`, `12 nodes`."""
     told = list(dict.fromkeys(names))
     return ", ".join(told) if len(told) <= most else f"{len(told)} {noun}"

@@ -11,8 +11,8 @@ from ..model.fate import Fate
 from ..model.placement import Outlook
 from ..model.version import KubeVersion
 from . import placement
-from .fold import Row, entry_node
-from .layout import WORDS, few, listed, of_version, wrapped
+from .fold import Row, count, entry_node, through
+from .layout import WORDS, listed, of_version, wrapped
 from .placement import Outlooks, doubtful
 
 _NAMED = 5
@@ -40,8 +40,8 @@ def _verdict(service: Service, rows: Sequence[Row]) -> str:
     if not doors:
         return f"{service}: {_no_door(service)}"
     alike: dict[str, list[str]] = {}
-    for door, through in doors.items():
-        alike.setdefault(_served(service, through), []).append(door)
+    for door, entries in doors.items():
+        alike.setdefault(_served(service, entries), []).append(door)
     if len(alike) == 1:
         return f"{service}: {next(iter(alike))}"
     return f"{service}: " + "; ".join(f"{listed(names)}: {says}" for says, names in alike.items())
@@ -102,13 +102,13 @@ def _served(service: Service, rows: Sequence[Row]) -> str:
     told = " or ".join(Counter(WORDS[row.outcome.fate] for row in lost))
     if len(lost) == len(rows):
         return f"{policy} serves through no node: {told}"
-    served = [row for row in rows if row not in lost]
-    nodes = few((entry_node(row) or "" for row in lost), f"of {len(rows)} nodes")
+    served = [row for row in rows if not _is_lost(row)]
+    nodes = through(lost, f"of {count(rows)} nodes")
     return f"{policy} loses what enters through {nodes}: {told}; elsewhere it {_client_ip(served)}"
 
 
 def _every(rows: Sequence[Row]) -> str:
-    return "every node" if len(rows) > 1 else f"the only node ({entry_node(rows[0])})"
+    return "every node" if count(rows) > 1 else f"the only node ({entry_node(rows[0])})"
 
 
 def _client_ip(rows: Sequence[Row]) -> str:
@@ -117,5 +117,5 @@ def _client_ip(rows: Sequence[Row]) -> str:
         return "keeps the client's address"
     if not kept:
         return "hides the client's address"
-    nodes = few((entry_node(row) or "" for row in kept), f"of {len(rows)} nodes")
+    nodes = through(kept, f"of {count(rows)} nodes")
     return f"keeps the client's address only through {nodes}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from secondhop.model.cluster import Endpoint, Node, ProxyMode
-from secondhop.predict.endpoints import usable
+from secondhop.predict.endpoints import Listed, usable
 
 from .build import GZ1, SHA1, XJP1, client, cluster, endpoint, fates, flow, leaving, pod, unready
 
@@ -38,7 +38,7 @@ def whereabouts(chosen: tuple[Endpoint, ...]) -> str:
 def test_the_decision_table(
     endpoints: tuple[Endpoint, ...], everywhere: str, local: str, short_circuit: str
 ) -> None:
-    found = usable(endpoints, GZ1, uses_cluster=True, uses_local=True)
+    found = usable(Listed(endpoints), GZ1, uses_cluster=True, uses_local=True)
     assert found.anywhere == (everywhere != "rejected")
     assert whereabouts(found.cluster) == everywhere.replace("rejected", "")
     assert whereabouts(found.local) == (local if "here" in local else "")
@@ -66,21 +66,21 @@ def test_the_decision_table_end_to_end(
 
 def test_serving_without_terminating_is_not_used() -> None:
     lone = endpoint(GZ1, ready=False, serving=True)
-    found = usable((lone,), GZ1, uses_cluster=True, uses_local=True)
+    found = usable(Listed([lone]), GZ1, uses_cluster=True, uses_local=True)
     assert (found.cluster, found.local, found.anywhere) == ((), (), False)
 
 
 def test_ready_and_terminating_is_an_ordinary_ready_endpoint() -> None:
     """publishNotReadyAddresses (§13.3)."""
     published = endpoint(GZ1, ready=True, serving=False, terminating=True)
-    found = usable((published, AWAY_READY), GZ1, uses_cluster=True, uses_local=True)
+    found = usable(Listed([published, AWAY_READY]), GZ1, uses_cluster=True, uses_local=True)
     assert found.cluster == (published, AWAY_READY)
     assert found.local == (published,)
 
 
 def test_counts_are_of_ready_endpoints() -> None:
     mixed = (HERE_READY, HERE_LEAVING, AWAY_READY, unready(SHA1))
-    found = usable(mixed, GZ1, uses_cluster=True, uses_local=True)
+    found = usable(Listed(mixed), GZ1, uses_cluster=True, uses_local=True)
     assert (found.ready_here, found.ready, found.total) == (1, 2, 4)
 
 
@@ -126,16 +126,16 @@ NO_ZONE = Node("lost", (), (), None)
     ],
 )
 def test_hints(endpoints: tuple[Endpoint, ...], at: Node, chosen: tuple[Endpoint, ...]) -> None:
-    assert usable(endpoints, at, uses_cluster=True, uses_local=False).cluster == chosen
+    assert usable(Listed(endpoints), at, uses_cluster=True, uses_local=False).cluster == chosen
 
 
 def test_hints_never_restrict_the_local_list() -> None:
     ours, theirs = zoned(GZ1, 2, "zone-b"), zoned(SHA1, 3, "zone-a")
-    found = usable((ours, theirs), GZ1, uses_cluster=True, uses_local=True)
+    found = usable(Listed([ours, theirs]), GZ1, uses_cluster=True, uses_local=True)
     assert (found.cluster, found.local) == ((theirs,), (ours,))
 
 
 def test_lists_that_nobody_asks_for_stay_empty() -> None:
-    found = usable((HERE_READY,), GZ1, uses_cluster=False, uses_local=True)
+    found = usable(Listed([HERE_READY]), GZ1, uses_cluster=False, uses_local=True)
     assert (found.cluster, found.local, found.anywhere) == ((), (HERE_READY,), True)
-    assert usable((AWAY_READY,), GZ1, uses_cluster=False, uses_local=True).anywhere
+    assert usable(Listed([AWAY_READY]), GZ1, uses_cluster=False, uses_local=True).anywhere

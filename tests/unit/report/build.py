@@ -9,7 +9,7 @@ from typing import Literal
 
 from secondhop.model.cluster import Cluster, Node, Service, ServicePort
 from secondhop.model.fate import Backend, Fate, HealthAnswer, Outcome
-from secondhop.model.flow import Destination, DestinationKind, Source
+from secondhop.model.flow import Destination, DestinationKind, Source, entry_nodes
 
 CLIENT = Source("client", "client", ip_address("192.168.22.2"))
 SERVICE = Service("default", "web", (ServicePort("", "TCP", 80, 30080),), "NodePort")
@@ -25,6 +25,10 @@ class FakeRow:
     destination: Destination
     vias: tuple[str | None, ...]
     outcome: Outcome
+
+    @property
+    def entries(self) -> tuple[str, ...]:
+        return entry_nodes(self.destination, self.vias)
 
 
 def cluster(size: int) -> Cluster:
