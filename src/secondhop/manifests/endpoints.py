@@ -3,11 +3,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from functools import partial
-from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from ipaddress import ip_address
 from typing import NamedTuple
 
@@ -154,8 +153,6 @@ def derived(
     pods: those that its selector selects.
     """
     service = selection.service
-    families = {ip.version for ip in service.cluster_ips}
-    chosen = [pod for pod in pods if selection.publish_not_ready or pod.node in nodes]
     found = list(members(selection, pods, nodes, {ip.version for ip in service.cluster_ips}))
     return {
         service.port_name(port): gather(
