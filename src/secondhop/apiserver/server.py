@@ -6,7 +6,8 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import NamedTuple
+from functools import cached_property
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..client.api import USUAL, Deletion, Object, PatchForm, meta
 from ..model.cluster import Network
@@ -19,10 +20,12 @@ from .patch import patched
 from .reading import Reader
 from .refusals import already_exists, bad_request, forbidden, invalid, not_found
 from .request import PLAIN, Options, Validation, decoded, expect_namespace, expect_same
-from .services import Services
 from .store import Key, Store
 from .validation import refusals
 from .warn import warnings
+
+if TYPE_CHECKING:
+    from .services import Services
 
 __all__ = ["PLAIN", "Answer", "Options", "Server", "Validation"]
 
@@ -48,8 +51,15 @@ class Server(Reader):
         self, store: Store, service_cidrs: Sequence[Network], clock: Clock = time.time
     ) -> None:
         super().__init__(store)
-        self._services = Services(service_cidrs)
+        self._service_cidrs = service_cidrs
         self._clock = clock
+
+    @cached_property
+    def _services(self) -> Services:
+        """Loaded when the first Service is written: in an experiment none is."""
+        from .services import Services
+
+        return Services(self._service_cidrs)
 
     def create(
         self, kind: Kind, value: object, namespace: str = "", options: Options = PLAIN

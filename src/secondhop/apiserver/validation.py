@@ -7,10 +7,8 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TypeAlias
 
 from ..client.api import Object
-from ..manifests.api.balancer import validate_service_status
 from ..manifests.api.field import FieldError, forbidden, invalid, not_supported, required
 from ..manifests.api.metadata import validate_metadata, validate_metadata_update
-from ..manifests.api.service import validate_service
 from ..manifests.api.syntax import dns_label, dns_subdomain, label_key, label_value
 from .kinds import Kind
 from .pod_rules import EFFECTS, pod_rules, pod_update_rules
@@ -25,13 +23,19 @@ def refusals(
 ) -> list[FieldError]:
     """Every refusal of a new object or, with old, of a change."""
     if kind.kind == "Service":
-        if subresource:
-            return validate_service_status(new, old)
-        return validate_service(new, old)
+        return _of_service(new, old, subresource)
     errors = list(_metadata(kind, new, old))
     if not subresource or subresource == "scale":
         errors += _RULES.get(kind.kind, _nothing)(new, old)
     return errors
+
+
+def _of_service(new: Object, old: Object | None, subresource: str) -> list[FieldError]:
+    """Its rules are many, and not loaded before they are needed."""
+    from ..manifests.api.balancer import validate_service_status
+    from ..manifests.api.service import validate_service
+
+    return validate_service_status(new, old) if subresource else validate_service(new, old)
 
 
 def _metadata(kind: Kind, new: Object, old: Object | None) -> Iterator[FieldError]:

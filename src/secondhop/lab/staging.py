@@ -17,6 +17,7 @@ from ..apiserver.kinds import KINDS
 from ..apiserver.store import Key, Store
 from ..client import Api, Object
 from ..client.informer import Informer
+from ..manifests.service_model import PROXY_NAME
 from ..model.cluster import Cluster, Container, Endpoint, Pod, Probe, Service, ServicePortName
 from .addresses import WISH
 from .kubelet import LEASES
@@ -120,7 +121,7 @@ def service(one: Service) -> Object:
         spec["sessionAffinity"] = "ClientIP"
         spec["sessionAffinityConfig"] = {"clientIP": {"timeoutSeconds": one.affinity_timeout}}
     ingress = [{"ip": str(entry.ip), "ipMode": entry.mode} for entry in one.ingress]
-    proxy = {} if one.proxy_name is None else {_PROXY_NAME: one.proxy_name}
+    proxy = {} if one.proxy_name is None else {PROXY_NAME: one.proxy_name}
     return {
         "apiVersion": "v1",
         "kind": "Service",
@@ -132,9 +133,6 @@ def service(one: Service) -> Object:
         "spec": spec,
         "status": {"loadBalancer": {"ingress": ingress}},
     }
-
-
-_PROXY_NAME = "service.kubernetes.io/service-proxy-name"
 
 
 def slices(cluster: Cluster) -> Iterator[Object]:
