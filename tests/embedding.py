@@ -73,6 +73,13 @@ class Life:
         pieces = self.agent.logs("default", name, container, LogOptions(**options))
         return b"".join([piece async for piece in pieces]).decode()
 
+    async def up(self, name: str) -> None:
+        """Wait until a pod's script says that it is: it has set its traps."""
+        async with asyncio.timeout(SECONDS):
+            await self.until(name, is_true)
+            while "up\n" not in await self.logs(name):
+                await asyncio.sleep(0.005)
+
     async def execute(self, name: str, *command: str) -> tuple[int, str]:
         """Exit status and output of a program in a pod."""
         running = await self.agent.execute("default", name, None, command, stdin=False, tty=False)
@@ -124,9 +131,10 @@ def living(
         bootstrap(lab.server, base.cni.service_cidrs[0])
         life = Life(lab)
         controllers = run_controllers(lab.api, settings or Settings())
-        running = asyncio.create_task(together(lab.run(), controllers))
-        acting = asyncio.ensure_future(_acted(life, body, len(nodes)))
-        await asyncio.wait({running, acting}, return_when="FIRST_COMPLETED")
+        running: asyncio.Future[Any] = asyncio.gather(lab.run(), controllers)
+        acting: asyncio.Future[T] = asyncio.ensure_future(_acted(life, body, len(nodes)))
+        both: list[asyncio.Future[Any]] = [running, acting]
+        await asyncio.wait(both, return_when="FIRST_COMPLETED")
         if running.done():
             acting.cancel()
             await running
@@ -135,17 +143,6 @@ def living(
         return result
 
     return sandboxed(lambda: asyncio.run(play()))
-
-
-async def together(*parts: Awaitable[None]) -> None:
-    """All of them, until one ends."""
-    async with asyncio.TaskGroup() as group:
-        for part in parts:
-            group.create_task(_only(part))
-
-
-async def _only(part: Awaitable[None]) -> None:
-    await part
 
 
 async def _acted(life: Life, body: Callable[[Life], Awaitable[T]], nodes: int) -> T:

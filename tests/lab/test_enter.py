@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from staying import Secondhop
+from staying import Secondhop, sleepers
 
 MAIN = "import sys; from secondhop.cli import main; sys.exit(main())"
 SECONDS = 10.0
@@ -130,24 +130,12 @@ def test_a_killed_exec_takes_its_program_along(secondhop: Secondhop, root: Path)
     environment = os.environ | {"XDG_RUNTIME_DIR": str(root)}
     caller = subprocess.Popen([sys.executable, "-c", MAIN, *client("sleep", mark)], env=environment)
     deadline = time.monotonic() + SECONDS
-    while not sleeping(mark):
+    while not sleepers(mark):
         assert time.monotonic() < deadline
     caller.kill()
     caller.wait()
-    while sleeping(mark):
+    while sleepers(mark):
         assert time.monotonic() < deadline
-
-
-def sleeping(mark: str) -> bool:
-    """Whether a `sleep` of so long runs."""
-    wanted = f"sleep\0{mark}\0".encode()
-    for entry in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            if entry.read_bytes() == wanted:
-                return True
-        except OSError:
-            continue
-    return False
 
 
 def test_orphans_are_waited_for(secondhop: Secondhop) -> None:

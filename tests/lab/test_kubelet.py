@@ -22,12 +22,13 @@ from embedding import (
 )
 from support import deployment, service
 
+from secondhop.apiserver.agent import LogOptions
 from secondhop.client import Object
 from secondhop.errors import ApiError
 from secondhop.lab.timing import Timing
 
-STAY = "trap 'exit 0' TERM; while :; do sleep 0.02; done"
-STUBBORN = "trap '' TERM; while :; do sleep 0.02; done"
+STAY = "trap 'exit 0' TERM; echo up; while :; do sleep 0.02; done"
+STUBBORN = "trap '' TERM; echo up; while :; do sleep 0.02; done"
 
 
 # --- lives ------------------------------------------------------------------------------------
@@ -50,6 +51,7 @@ def test_a_pod_becomes_ready_and_says_everything_of_itself() -> None:
             ),
             "True",
         )
+        assert not [c for c in status["conditions"] if "reason" in c]
         assert container({"status": status})["started"] is True
         assert "RemoteAddr: 10.42.1.1" in await life.fetch("10.42.1.2", source="node/xjp1")
 
@@ -338,7 +340,7 @@ def test_a_startup_probe_holds_the_others_back_and_restarts_after_too_many_failu
 def test_a_pod_ends_by_itself_on_sigterm() -> None:
     async def body(life: Life) -> float:
         await life.pod("web", shell(STAY))
-        await life.until("web", is_true)
+        await life.up("web")
         begun = time.monotonic()
         await life.delete("web")
         await life.until("web", gone)
@@ -350,7 +352,7 @@ def test_a_pod_ends_by_itself_on_sigterm() -> None:
 def test_what_does_not_end_is_killed_after_its_grace_period() -> None:
     async def body(life: Life) -> float:
         await life.pod("web", shell(STUBBORN), terminationGracePeriodSeconds=1)
-        await life.until("web", is_true)
+        await life.up("web")
         begun = time.monotonic()
         await life.delete("web")
         assert not gone(await life.get("web"))
@@ -394,7 +396,7 @@ def test_a_pre_stop_hook_comes_before_sigterm(hook: Object, seconds: float) -> N
     async def body(life: Life) -> float:
         kind = whoami if "httpGet" in hook else lambda **fields: shell(STAY, **fields)
         await life.pod("web", kind(lifecycle={"preStop": hook}))
-        await life.until("web", is_true)
+        await (life.until("web", is_true) if "httpGet" in hook else life.up("web"))
         begun = time.monotonic()
         await life.delete("web")
         if seconds:
@@ -410,7 +412,7 @@ def test_a_pre_stop_hook_has_no_more_than_the_grace_period() -> None:
     async def body(life: Life) -> None:
         hook = {"preStop": {"exec": {"command": ["sleep", "600"]}}}
         await life.pod("web", shell(STAY, lifecycle=hook), terminationGracePeriodSeconds=1)
-        await life.until("web", is_true)
+        await life.up("web")
         await life.delete("web")
         await life.until("web", gone)
         assert not [event for event in await life.events() if "FailedPreStopHook" in event]
@@ -423,12 +425,13 @@ def test_sigterm_comes_even_when_the_hook_took_all_of_the_time() -> None:
         hook = {"preStop": {"sleep": {"seconds": 1}}}
         script = "trap 'echo bye; exit 0' TERM; echo up; while :; do sleep 0.02; done"
         await life.pod("web", shell(script, lifecycle=hook), terminationGracePeriodSeconds=1)
-        await life.until("web", is_true)
-        following = asyncio.create_task(life.logs("web", follow=True))
-        await asyncio.sleep(0.05)
+        await life.up("web")
+        record = life.lab.kubelets["xjp1"]._record("default", "web", None)
+        assert record.log is not None
+        pieces = record.log.read(LogOptions(follow=True))
         await life.delete("web")
         await life.until("web", gone)
-        return await following
+        return b"".join([piece async for piece in pieces]).decode()
 
     assert living(body) == "up\nbye\n"
 
@@ -599,7 +602,7 @@ def test_an_api_that_fails_now_and_then_harms_no_kubelet() -> None:
         for number in range(4):
             await life.pod(f"p{number}", shell(STAY))
         for number in range(4):
-            await life.until(f"p{number}", is_true)
+            await life.up(f"p{number}")
         life.lab.server.delete = delete  # type: ignore[method-assign]
         for number in range(4):
             await life.delete(f"p{number}")

@@ -339,6 +339,7 @@ class _Run:
                 living.cancel()
                 telling.cancel()
                 await asyncio.gather(living, telling, return_exceptions=True)
+                self.home = None
                 kubelet.leave(pod, home)
             if not self._cut:
                 await _stubbornly(lambda: kubelet.tell(pod, self._status()))

@@ -124,8 +124,9 @@ class Picture:
 
 
 def _conditions(initialized: bool, contained: bool, ready: bool, phase: str) -> list[Object]:
+    """For a strategic patch: it takes a reason that is None away."""
     over = phase in ("Succeeded", "Failed")
-    why = {"reason": "PodCompleted"} if over else {"reason": "ContainersNotReady"}
+    why = "PodCompleted" if over else "ContainersNotReady"
     states = {
         "PodReadyToStartContainers": not over,
         "Initialized": initialized,
@@ -134,7 +135,7 @@ def _conditions(initialized: bool, contained: bool, ready: bool, phase: str) -> 
         "PodScheduled": True,
     }
     return [
-        {"type": name, "status": "True" if state else "False"} | ({} if state else why)
+        {"type": name, "status": "True" if state else "False", "reason": None if state else why}
         for name, state in states.items()
     ]
 
