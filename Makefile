@@ -25,10 +25,11 @@ lint: setup-dev       ## style, format, types
 	.venv/bin/ruff format --check --quiet
 	.venv/bin/mypy --no-error-summary
 
-bench: setup-dev      ## `secondhop run` as a ratio to the floor
+bench: setup-dev      ## ratios to the floor; the API's requests and watches
 	.venv/bin/python bench/run.py
 	.venv/bin/python bench/table.py
 	.venv/bin/python bench/scale.py
+	.venv/bin/python bench/api.py
 	.venv/bin/python bench/rules.py
 
 clean:                ## what setup and the tools made in this checkout

@@ -1,4 +1,4 @@
-"""The API server's order of steps for a Service, over one allocator: what the lab's will do."""
+"""The API server's order of steps for a Service, over one allocator, and nothing else."""
 
 from __future__ import annotations
 

@@ -4,15 +4,17 @@
     ├── UsageError                 the command line asks for something impossible     2
     ├── ManifestError              one or more problems in the user's objects         2
     ├── EnvironmentUnable          this machine, user or kernel cannot do it          3
-    └── LabError                   the lab broke while it was being built or used     3
+    ├── LabError                   the lab broke while it was being built or used     3
+    └── ApiError                   a Kubernetes API refused a request                 3
 
 `cli` maps each to its exit code; a user's mistake never ends in a traceback.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 
 class SecondhopError(Exception):
@@ -83,3 +85,19 @@ class EnvironmentUnable(SecondhopError):
 
 class LabError(SecondhopError):
     """The lab failed while being built, changed or observed."""
+
+
+class ApiError(SecondhopError):
+    """A Kubernetes API refused a request: its own words, and what it answers over HTTP.
+
+    code: the HTTP status. reason: a Status object's (NotFound, AlreadyExists, Conflict, Invalid,
+    Expired, BadRequest, Forbidden, Unauthorized, MethodNotAllowed, NotAcceptable, Timeout,
+    UnsupportedMediaType, InternalError). details: as in a Status object: name, group, kind, causes.
+    """
+
+    def __init__(
+        self, code: int, reason: str, message: str, details: Mapping[str, Any] | None = None
+    ) -> None:
+        super().__init__(message, "Change the request as the API says, and send it again.")
+        self.code, self.reason = code, reason
+        self.details: Mapping[str, Any] = details or {}

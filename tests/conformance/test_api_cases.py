@@ -5,13 +5,20 @@ from __future__ import annotations
 import gzip
 import json
 from collections import Counter
+from contextlib import suppress
 from functools import cache
+from ipaddress import ip_network
 from typing import Any
 
 import pytest
 from writes import Server
 
+from secondhop.apiserver import server as api_server
+from secondhop.apiserver.kinds import KINDS
+from secondhop.apiserver.store import Store
+from secondhop.errors import ApiError
 from secondhop.manifests.api.balancer import validate_service_status
+from secondhop.manifests.api.default import default_service
 from secondhop.manifests.api.field import Gates, Object
 from secondhop.manifests.api.service import validate_external_traffic, validate_service
 from secondhop.manifests.api.update import cleared, kept
@@ -83,6 +90,29 @@ def test_writes(case: Case) -> None:
     if stored:
         server.allocator.delete(stored)
     assert server.in_use() == (set(), set())
+
+
+@asking("ports", "walk")
+def test_writes_through_the_whole_server(case: Case) -> None:
+    """The same with all that a request goes through. Where defaults mend what the original's bare
+    object lacks, it is not refused."""
+    api = api_server.Server(Store(), [ip_network("10.0.0.0/16"), ip_network("2000::/108")])
+    namespace = case["steps"][0][0]["metadata"].get("namespace") or "default"
+    api.create(KINDS["Namespace"], {"metadata": {"name": namespace}})
+    kind, stored = KINDS["Service"], None
+    for new, expected in case["steps"]:
+        metadata = {key: new["metadata"][key] for key in ("name", "namespace")}
+        new = {**new, "metadata": metadata}
+        seen = None
+        with suppress(ApiError):
+            if stored:
+                stored = api.update(kind, metadata["name"], new, namespace).object
+            else:
+                stored = api.create(kind, new, namespace).object
+            seen = what_it_has(stored)
+        if case["asks"] == "ports" and seen is not None:
+            seen = seen.replace("i", "")
+        assert seen == expected or (expected is None and default_service(new) != new)
 
 
 def what_it_has(service: Object) -> str:

@@ -22,9 +22,10 @@ MAY_IMPORT = {
     "predict": set(),
     "check": {"manifests", "predict"},
     "dataplane": set(),
-    "apiserver": {"manifests"},
-    "controllers": {"manifests"},
-    "lab": {"dataplane", "controllers", "apiserver"},
+    "client": set(),
+    "apiserver": {"client", "manifests"},
+    "controllers": {"client", "manifests"},
+    "lab": {"client", "dataplane", "controllers", "apiserver", "manifests"},
     "live": {"manifests"},
     "experiment": {"predict", "lab", "live", "manifests"},
     "report": set(),
@@ -34,10 +35,19 @@ MAY_IMPORT = {
 """Rooms each room may import, besides itself and the two that every room but the roots may."""
 
 EVERYONE = {"errors", "model"}
-THIRD_PARTY = {"click": {"cli"}, "yaml": {"manifests"}, "rich": {"cli", "report"}}
+THIRD_PARTY = {
+    "click": {"cli"},
+    "yaml": {"client", "manifests"},
+    "rich": {"cli", "report"},
+    "jsonpatch": {"apiserver"},
+    "cryptography": {"apiserver"},
+    "httpx": {"client"},
+    "starlette": {"apiserver"},
+    "uvicorn": {"apiserver"},
+}
 """Packages from outside the standard library, and the rooms that know them."""
 
-LAZY = {"rich"}
+LAZY = {"rich", "jsonpatch"}
 """Third-party packages to be imported inside the function that needs them, never at the top."""
 
 OBSERVERS = {"lab", "live"}
@@ -161,6 +171,18 @@ def test_prediction_loads_no_network_and_no_process_module(module: str) -> None:
     assert not HEAVY & loaded
     mine = module.split(".")[1]
     assert rooms <= {"", mine} | EVERYONE | MAY_IMPORT[mine]
+
+
+def test_the_api_in_the_process_loads_no_http() -> None:
+    """So `run` pays for none of it."""
+    code = (
+        "import sys, secondhop.apiserver.local, secondhop.client.informer; "
+        "import secondhop.apiserver.server; print(*sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", code], capture_output=True, text=True, timeout=30, check=True
+    )
+    assert not THIRD_PARTY.keys() & set(done.stdout.split())
 
 
 @pytest.mark.parametrize(

@@ -1,135 +1,398 @@
-"""Pods: a namespace with an address, a listening whoami, and a readiness probe.
+"""A node's kubelet: registers the node, runs the pods that are bound to it, and tells the API.
 
-`traefik/whoami` runs the built-in whoami with its arguments and environment. Any other image is
-stood in for by whoami on the ports that the container or the Service's endpoints name: where
-traffic lands does not depend on what answers.
+It knows the API by its interface only, and shares nothing with controllers and proxies but that.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
-import socket
+import math
+from collections.abc import AsyncIterator, Callable, Mapping
+from datetime import UTC, datetime
 from ipaddress import IPv4Address
+from typing import Any, Literal, Protocol
 
-from ..errors import LabError
-from ..model.cluster import Cluster, Pod, Probe
-from .capture import Arrival, Arrivals, keep_syn, saved_ttl
+from ..apiserver.agent import Execution, LogOptions
+from ..client import Api, Object, meta
+from ..client.api import Deletion
+from ..client.informer import Informer, Key
+from ..errors import ApiError, SecondhopError
+from ..model.cluster import Node
+from .addresses import WISH, Addresses
+from .capture import Arrivals
+from .container import Home
+from .execution import Execution as Running
+from .nodestatus import ipv4, is_well, node_object, node_status
+from .pod import PodRun, Seat
+from .podstatus import Record
+from .process import Process
 from .rtnetlink import Netlink
-from .whoami import Whoami
-from .wiring import Wiring
-from .workloads import listeners, workloads
+from .timing import USUAL, Timing
 
-_BACKLOG = 1024
-_MANY = 65536
-_LONGEST_PROBE = 10.0
-_PATIENCE = 3600.0
-"""The real whoami waits for ever; a connection held through an experiment must not tell."""
+_LEASE_SECONDS = 40
+LEASES = "kube-node-lease"
+
+
+class Recorder(Protocol):
+    """Where Events are told; see controllers.events.Recorder."""
+
+    def tell(
+        self,
+        about: Object,
+        source: str,
+        reason: str,
+        message: str,
+        type: Literal["Normal", "Warning"] = "Normal",
+    ) -> None:
+        """Something happened to an object."""
+        ...
+
+
+class Cables(Protocol):
+    """The node's part of the wiring."""
+
+    @property
+    def netlink(self) -> Netlink:
+        """The node itself."""
+        ...
+
+    async def plug(self, pod: str, address: IPv4Address) -> Netlink:
+        """A namespace with eth0 and that address, ready to be used."""
+        ...
+
+    def unplug(self, pod: str) -> None:
+        """Take it down."""
+        ...
 
 
 class Kubelet:
-    """Runs the pods of every node of a lab."""
+    """The kubelet of one node. `run` is its life."""
 
-    def __init__(self, cluster: Cluster, wiring: Wiring) -> None:
-        self._cluster = cluster
-        self._wiring = wiring
-        self._accepting: set[asyncio.Task[object]] = set()
-        self.arrivals: Arrivals = {}
-        self.notes: list[str] = []
-        """Why pods are not ready."""
+    def __init__(
+        self,
+        api: Api,
+        node: Node,
+        cables: Cables,
+        events: Recorder,
+        arrivals: Arrivals,
+        labels: Mapping[str, str] | None = None,
+        timing: Timing = USUAL,
+    ) -> None:
+        self._api, self._node, self._cables, self._events = api, node, cables, events
+        self._arrivals = arrivals
+        self._labels = labels or {}
+        self.timing = timing
+        self._addresses = Addresses(node)
+        self._runs: dict[Key, _Run] = {}
+        self._tasks = asyncio.TaskGroup()
+        self._pods = Informer(api, "Pod", self._changed, fields=f"spec.nodeName={node.name}")
 
-    async def start(self) -> dict[str, bool]:
-        """Start every placed pod; which of them became ready, by `namespace/name`."""
-        pods = [pod for pod in workloads(self._cluster) if pod.node in self._wiring.nodes]
-        for node in self._cluster.nodes:
-            mine = [p for p in pods if p.node == node.name and not p.host_network]
-            self._wiring.add_pods(node.name, [(_key(p), _address(p)) for p in mine])
-        serving = [self._serve(pod) for pod in pods]
-        self._wiring.wait_ready()
-        ready = await asyncio.gather(*map(self._ready, pods, serving))
-        return {str(pod): up for pod, up in zip(pods, ready, strict=True)}
+    async def run(self) -> None:
+        """Serve the node until cancelled."""
+        await self._register()
+        async with self._tasks as group:
+            group.create_task(self._renew())
+            group.create_task(self._pods.run())
 
-    def _serve(self, pod: Pod) -> bool:
-        """Start what listens in a pod; False if it cannot, as a container that ends at once."""
-        netlink = self._netlink(pod)
-        for config in listeners(self._cluster, pod):
-            listener = netlink.namespace.socket(socket.AF_INET, socket.SOCK_STREAM)
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    # --- the node ---------------------------------------------------------------------------
+
+    async def _register(self) -> None:
+        """Create the Node, however long the API is away."""
+        while True:
             try:
-                listener.bind(("0.0.0.0", config.port))
-            except OSError as error:
-                said = f"it cannot listen on port {config.port}: {error.strerror}"
-                self.notes.append(f"pod {pod} on {pod.node} is not ready: {said}")
-                return False
-            keep_syn(listener)
-            listener.listen(_BACKLOG)
-            whoami = Whoami(config, netlink.addresses, lambda line: None, _PATIENCE)
-            accept = functools.partial(self._accept, listener, whoami, pod)
-            asyncio.get_running_loop().add_reader(listener, accept)
-        return True
+                await self._api.create(node_object(self._node, self._labels))
+                return
+            except ApiError as error:
+                if error.reason == "AlreadyExists":
+                    return
+            except OSError:
+                pass
+            await asyncio.sleep(self.timing.retry)
 
-    def _accept(self, listener: socket.socket, whoami: Whoami, pod: Pod) -> None:
-        """Hand a connection to whoami, and note with which TTL its SYN came."""
+    async def _renew(self) -> None:
+        """The node's signs of life: its lease, and its status unless the API knows it well."""
+        while True:
+            with contextlib.suppress(ApiError, OSError):  # the next one tells
+                await self._lease()
+                name = self._node.name
+                if not is_well(await self._api.get("Node", name)):
+                    status = {"status": node_status(self._node)}
+                    await self._api.patch("Node", name, "", status, subresource="status")
+            await asyncio.sleep(self.timing.renew)
+
+    async def _lease(self) -> None:
+        name = self._node.name
+        spec = {
+            "holderIdentity": name,
+            "leaseDurationSeconds": _LEASE_SECONDS,
+            "renewTime": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+        }
         try:
-            connection, peer = listener.accept()
-        except OSError:  # the client has gone again
+            await self._api.patch("Lease", name, LEASES, {"spec": spec})
+        except ApiError as error:
+            if error.code != 404:
+                raise
+            lease = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease"}
+            metadata = {"name": name, "namespace": LEASES}
+            await self._api.create({**lease, "metadata": metadata, "spec": spec})
+
+    # --- pods -------------------------------------------------------------------------------
+
+    def _changed(self, key: Key, before: Object | None, after: Object | None) -> None:
+        run = self._runs.get(key)
+        if run is not None and (after is None or after["metadata"]["uid"] != run.uid):
+            run.cut()
+            run = None
+        if after is None:
             return
-        if len(self.arrivals) >= _MANY:
-            self.arrivals.clear()
-        self.arrivals[peer] = Arrival(saved_ttl(connection), pod.node or "", pod.host_network)
-        connection.setblocking(False)
-        loop = asyncio.get_running_loop()
-        task: asyncio.Task[object] = loop.create_task(
-            loop.connect_accepted_socket(whoami, connection)
-        )
-        self._accepting.add(task)
-        task.add_done_callback(self._accepting.discard)
+        if run is None:
+            run = self._runs[key] = _Run(self, after)
+            self._tasks.create_task(self._contained(run, after))
+        run.hear(after)
 
-    def _netlink(self, pod: Pod) -> Netlink:
-        if pod.host_network and pod.node:
-            return self._wiring.nodes[pod.node]
-        return self._wiring.pods[_key(pod)]
+    async def _contained(self, run: _Run, pod: Object) -> None:
+        """A pod's life; a mistake in here costs this pod, and no other."""
+        try:
+            await run.life()
+        except Exception as error:
+            self._events.tell(pod, "kubelet", "FailedSync", f"secondhop: {error!r}", "Warning")
+        finally:
+            self.forget(pod)
 
-    async def _ready(self, pod: Pod, serving: bool) -> bool:
-        """The pod's own word, and its containers' readiness probes, asked from its node."""
-        if not pod.ready or not serving or pod.node is None:
-            return False
-        for probe in [c.readiness for c in pod.containers if c.readiness]:
-            if not await _passes(self._wiring.nodes[pod.node], _address(pod), probe):
-                asked = "connection to" if probe.path is None else f"GET {probe.path} on"
-                said = f"its readiness probe, {asked} port {probe.port}, failed"
-                self.notes.append(f"pod {pod} on {pod.node} is not ready: {said}")
-                return False
-        return True
+    async def home(self, pod: Object) -> Home:
+        """The pod's network, and its hostname: the pod's own name, or its node's if it shares the
+        node's network, unless it says another."""
+        node, spec = self._node.name, pod["spec"]
+        if spec.get("hostNetwork"):
+            said, address = spec.get("hostname", node), str(ipv4(self._node))
+            return Home(self._cables.netlink, said, address, node, self._arrivals, shared=True)
+        wish = (pod["metadata"].get("annotations") or {}).get(WISH)
+        own = self._addresses.wish(IPv4Address(wish)) if wish else self._addresses.take()
+        try:
+            netlink = await self._cables.plug(pod["metadata"]["uid"], own)
+        except BaseException:
+            self._addresses.give_back(own)
+            raise
+        said = spec.get("hostname", meta(pod)[1])
+        return Home(netlink, said, str(own), node, self._arrivals, shared=False)
+
+    def leave(self, pod: Object, home: Home) -> None:
+        """Take the pod's network down."""
+        if not home.host_network:
+            self._cables.unplug(pod["metadata"]["uid"])
+            self._addresses.give_back(IPv4Address(home.address))
+
+    def seat(self, pod: Object, changed: Callable[[], None]) -> Seat:
+        """What a pod gets of this node."""
+        namespace, _ = meta(pod)
+
+        def event(type: str, reason: str, message: str) -> None:
+            kind: Literal["Normal", "Warning"] = "Warning" if type == "Warning" else "Normal"
+            self._events.tell(pod, "kubelet", reason, message, kind)
+
+        async def config_map(name: str) -> Mapping[str, str] | None:
+            try:
+                found = await self._api.get("ConfigMap", name, namespace)
+            except ApiError as error:
+                if error.code == 404:
+                    return None
+                raise
+            return found.get("data") or {}
+
+        host = str(ipv4(self._node))
+        return Seat(self._cables.netlink.namespace, host, changed, event, config_map, self.timing)
+
+    async def tell(self, pod: Object, status: Object) -> None:
+        """Tell the API a pod's status."""
+        namespace, name = meta(pod)
+        body = {"metadata": {"uid": pod["metadata"]["uid"]}, "status": status}
+        await self._api.patch("Pod", name, namespace, body, form="strategic", subresource="status")
+
+    async def gone(self, pod: Object) -> None:
+        """Tell the API that a pod's containers have ended and it may forget it."""
+        namespace, name = meta(pod)
+        try:
+            await self._api.delete(
+                "Pod", name, namespace, Deletion(grace=0, uid=pod["metadata"]["uid"])
+            )
+        except ApiError as error:
+            if error.code not in (404, 409):
+                raise
+
+    def forget(self, pod: Object) -> None:
+        """A pod is gone."""
+        run = self._runs.get(meta(pod))
+        if run is not None and run.uid == pod["metadata"]["uid"]:
+            del self._runs[meta(pod)]
+
+    # --- what the API passes on -------------------------------------------------------------
+
+    def logs(
+        self, namespace: str, name: str, container: str | None, options: LogOptions
+    ) -> AsyncIterator[bytes]:
+        """See apiserver.agent.Agent."""
+        record = self._record(namespace, name, container)
+        log = record.previous if options.previous else record.log
+        if log is None:
+            which = "previous terminated container" if options.previous else "container"
+            said = f'{which} "{record.name}" in pod "{name}" is waiting to start: {record.waits}'
+            if options.previous:
+                said = f'{which} "{record.name}" in pod "{name}" not found'
+            raise ApiError(400, "BadRequest", said)
+        return log.read(options)
+
+    async def execute(
+        self,
+        namespace: str,
+        name: str,
+        container: str | None,
+        command: list[str],
+        *,
+        stdin: bool,
+        tty: bool,
+    ) -> Execution:
+        """See apiserver.agent.Agent."""
+        record = self._record(namespace, name, container)
+        run = self._runs[namespace, name]
+        if record.container is None or run.home is None:
+            raise ApiError(400, "BadRequest", f"container {record.name} is not running")
+        try:
+            return await Running.begin(
+                run.home, record.container, command, {}, stdin=stdin, tty=tty
+            )
+        except OSError as error:
+            said = f'exec: "{command[0]}": {error.strerror}'
+            raise ApiError(500, "InternalError", said) from None
+
+    def inside(self, namespace: str, name: str) -> tuple[str, Process | None] | None:
+        """Whose network a pod of this node uses (`node/NAME`, `pod/UID`), and a program that has
+        its other namespaces, if one runs; None if it is not here."""
+        run = self._runs.get((namespace, name))
+        if run is None or run.home is None or run.pod_run is None:
+            return None
+        where = f"node/{self._node.name}" if run.home.host_network else f"pod/{run.uid}"
+        running = [r.container.program for r in run.pod_run.records if r.container is not None]
+        return where, next((p for p in running if p is not None and p.running), None)
+
+    def _record(self, namespace: str, name: str, container: str | None) -> Record:
+        run = self._runs.get((namespace, name))
+        if run is None or run.pod_run is None:
+            said = f'pod "{name}" is waiting to start: ContainerCreating'
+            raise ApiError(400, "BadRequest", said)
+        record = run.pod_run.record(container)
+        if record is None:
+            said = f"container {container} is not valid for pod {name}"
+            raise ApiError(400, "BadRequest", said)
+        return record
 
 
-async def _passes(node: Netlink, address: IPv4Address, probe: Probe) -> bool:
-    """One readiness probe: a connection, and for httpGet an answer from 200 to 399."""
-    loop = asyncio.get_running_loop()
-    try:
-        async with asyncio.timeout(min(probe.timeout, _LONGEST_PROBE)):
-            with node.namespace.socket(socket.AF_INET, socket.SOCK_STREAM) as sock:
-                await loop.sock_connect(sock, (str(address), probe.port))
-                if probe.path is None:
-                    return True
-                host = f"{address}:{probe.port}"
-                request = f"GET {probe.path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"
-                await loop.sock_sendall(sock, request.encode())
-                answer = await loop.sock_recv(sock, 64)
-                return 200 <= int(answer.split(b" ", 2)[1]) < 400
-    except (OSError, TimeoutError, ValueError, IndexError):
-        return False
+class _Run:
+    """One pod here, from the moment that the kubelet hears of it."""
+
+    def __init__(self, kubelet: Kubelet, pod: Object) -> None:
+        self._kubelet, self._pod = kubelet, pod
+        self.uid = pod["metadata"]["uid"]
+        self.home: Home | None = None
+        self.pod_run: PodRun | None = None
+        self._news = asyncio.Event()
+        self._stop = asyncio.Event()
+        self._cut = False
+        self._grace = math.inf
+        self._turned: dict[str, tuple[str, str]] = {}
+
+    def hear(self, pod: Object) -> None:
+        """The API says something new: its gates may have turned; if it was deleted, it is to end
+        within its grace period."""
+        if self.pod_run is not None:
+            self.pod_run.pod = pod
+            self._news.set()
+        if "deletionTimestamp" in pod["metadata"]:
+            self._hurry(float(pod["metadata"].get("deletionGracePeriodSeconds") or 0))
+
+    def cut(self) -> None:
+        """The API knows it no longer: end it now."""
+        self._cut = True
+        self._hurry(0.0)
+
+    def _hurry(self, grace: float) -> None:
+        if self._stop.is_set() and self.pod_run is not None and grace < self._grace:
+            self.pod_run.end(grace)
+        self._grace = min(grace, self._grace)
+        self._stop.set()
+
+    async def life(self) -> None:
+        """From its network to the moment when nothing is left of it."""
+        kubelet, pod = self._kubelet, self._pod
+        seat = kubelet.seat(pod, self._news.set)
+        if (home := await self._homed(seat)) is not None:
+            self.home, self.pod_run = home, PodRun(pod, home, seat)
+            living = asyncio.create_task(self.pod_run.live())
+            telling = asyncio.create_task(self._tell())
+            self._news.set()
+            try:
+                await self._stop.wait()
+                self.pod_run.end(self._grace)
+                await living
+            finally:
+                living.cancel()
+                telling.cancel()
+                await asyncio.gather(living, telling, return_exceptions=True)
+                self.home = None
+                kubelet.leave(pod, home)
+            if not self._cut:
+                await _stubbornly(lambda: kubelet.tell(pod, self._status()))
+        if not self._cut:
+            await _stubbornly(lambda: kubelet.gone(pod))
+
+    async def _homed(self, seat: Seat) -> Home | None:
+        """Its network, once there is one to be had; None if it is to end before."""
+        while not self._stop.is_set():
+            try:
+                return await self._kubelet.home(self._pod)
+            except (SecondhopError, OSError) as error:
+                said = error.message if isinstance(error, SecondhopError) else str(error)
+                seat.event("Warning", "FailedCreatePodSandBox", said)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stop.wait(), self._kubelet.timing.retry)
+        return None
+
+    async def _tell(self) -> None:
+        """Tell the API of every change that lasts."""
+        last: Object | None = None
+        while True:
+            await self._news.wait()
+            self._news.clear()
+            status = self._status()
+            if status != last:
+                await _stubbornly(functools.partial(self._kubelet.tell, self._pod, status))
+                last = status
+
+    def _status(self) -> Object:
+        """The status, each condition with the time when it last turned."""
+        assert self.pod_run is not None
+        status = self.pod_run.status()
+        now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        for condition in status["conditions"]:
+            before = self._turned.get(condition["type"])
+            if before is None or before[0] != condition["status"]:
+                self._turned[condition["type"]] = before = condition["status"], now
+            condition |= {"lastProbeTime": None, "lastTransitionTime": before[1]}
+        return status
 
 
-def _key(pod: Pod) -> str:
-    return f"{pod.namespace}/{pod.name or _address(pod)}"
-
-
-def _address(pod: Pod) -> IPv4Address:
-    for address in pod.addresses:
-        if isinstance(address, IPv4Address):
-            return address
-    raise LabError(
-        f"pod {pod} has no IPv4 address, and the lab's wiring is IPv4",
-        "Use `secondhop explain`, which predicts both families.",
-    )
+async def _stubbornly(write: Callable[[], Any]) -> None:
+    """A write that is tried until the API takes it, or has no such object any more."""
+    pause = 0.05
+    while True:
+        try:
+            await write()
+            return
+        except ApiError as error:
+            if error.code in (404, 409, 422):
+                return
+        except OSError:
+            pass
+        await asyncio.sleep(pause)
+        pause = min(2 * pause, 5.0)

@@ -6,43 +6,13 @@ enters a namespace only for the moment in which it creates a socket or starts a 
 
 from __future__ import annotations
 
-import ctypes
 import os
 import socket
 from types import TracebackType
 
-CLONE_NEWNS = 0x00020000
-CLONE_NEWUTS = 0x04000000
-CLONE_NEWUSER = 0x10000000
-CLONE_NEWPID = 0x20000000
-CLONE_NEWNET = 0x40000000
+from .linux import CLONE_NEWNET, setns, unshare
 
-_libc = ctypes.CDLL(None, use_errno=True)
 _HERE = "/proc/thread-self/ns/net"
-
-
-def unshare(flags: int) -> None:
-    """Leave the namespaces that `flags` names for new ones (unshare(2); `os` has it from 3.12).
-
-    Raises OSError: EPERM where the kernel or a security module forbids it, ENOSPC at a limit of
-    /proc/sys/user, EINVAL in a process with several threads.
-    """
-    _check(_libc.unshare(flags))
-
-
-def prctl(option: int, value: int) -> None:
-    """prctl(2) with one argument. Raises OSError."""
-    _check(_libc.prctl(option, value, 0, 0, 0))
-
-
-def _setns(fd: int) -> None:
-    _check(_libc.setns(fd, CLONE_NEWNET))
-
-
-def _check(result: int) -> None:
-    if result != 0:
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number))
 
 
 class Namespace:
@@ -69,12 +39,12 @@ class Namespace:
             unshare(CLONE_NEWNET)
             return cls.current(name)
         finally:
-            _setns(home)
+            setns(home, CLONE_NEWNET)
             os.close(home)
 
     def __enter__(self) -> Namespace:
         self._back.append(os.open(_HERE, os.O_RDONLY | os.O_CLOEXEC))
-        _setns(self.fd)
+        setns(self.fd, CLONE_NEWNET)
         return self
 
     def __exit__(
@@ -84,10 +54,14 @@ class Namespace:
         trace: TracebackType | None,
     ) -> None:
         back = self._back.pop()
-        _setns(back)
+        setns(back, CLONE_NEWNET)
         os.close(back)
 
     def socket(self, family: int, kind: int, protocol: int = 0) -> socket.socket:
         """A non-blocking socket that lives in this namespace."""
         with self:
             return socket.socket(family, kind | socket.SOCK_NONBLOCK, protocol)
+
+    def close(self) -> None:
+        """Let go of it: without a process or socket inside, the kernel takes it down."""
+        os.close(self.fd)

@@ -5,7 +5,8 @@
 The guard enters new user, pid, network, mount and UTS namespaces and forks the supervisor, which
 is then the first process of the pid namespace: when it ends, by any signal, the kernel ends every
 other process in there, and with the last descriptor go the network namespaces and what is in them.
-Each of the two dies with its parent (PDEATHSIG), so whatever kills the caller kills the lab.
+Each of the two dies with its parent (PDEATHSIG), so whatever kills the caller kills the lab; the
+guard of a lab that stays cleans up after its caller first.
 Root takes the same road as everybody else.
 """
 
@@ -23,7 +24,7 @@ from collections.abc import Callable, Iterator
 from typing import NoReturn
 
 from ..errors import EnvironmentUnable
-from .netns import (
+from .linux import (
     CLONE_NEWNET,
     CLONE_NEWNS,
     CLONE_NEWPID,
@@ -46,10 +47,13 @@ class Sandbox:
     """A supervisor running `main(channel)` in namespaces of its own, and our end of the channel.
 
     The channel is a stream socket; `main` gets the other end, and must itself report what goes
-    wrong in it: it has no other way out. Call `born` before using the channel.
+    wrong in it: it has no other way out. Call `born` before using the channel. orphaned: what the
+    guard does last when the caller was killed.
     """
 
-    def __init__(self, main: Callable[[socket.socket], None]) -> None:
+    def __init__(
+        self, main: Callable[[socket.socket], None], orphaned: Callable[[], None] | None = None
+    ) -> None:
         self.channel, theirs = socket.socketpair()
         caller = os.getpid()
         self._supervisor: int | None = None
@@ -58,7 +62,7 @@ class Sandbox:
             self._guard = os.fork()
             if self._guard == 0:
                 self.channel.close()
-                _run(_guard, theirs, caller, main)
+                _run(_guard, theirs, caller, main, orphaned)
         theirs.close()
 
     def born(self) -> int:
@@ -147,7 +151,12 @@ def die_with_parent() -> None:
     prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def _guard(channel: socket.socket, caller: int, main: Callable[[socket.socket], None]) -> None:
+def _guard(
+    channel: socket.socket,
+    caller: int,
+    main: Callable[[socket.socket], None],
+    orphaned: Callable[[], None] | None,
+) -> None:
     try:
         enter_namespaces()
     except OSError as error:
@@ -163,9 +172,25 @@ def _guard(channel: socket.socket, caller: int, main: Callable[[socket.socket], 
         _run(_supervisor, channel, theirs, main)
     channel.close()
     theirs.close()
+    if orphaned is not None:
+        _outlive_the_caller(caller, supervisor, orphaned)
     if ours.recv(1) == _ARMED:
         ours.sendall(_HELLO.pack(_GO, supervisor))
     os.waitpid(supervisor, 0)
+
+
+def _outlive_the_caller(caller: int, supervisor: int, orphaned: Callable[[], None]) -> None:
+    """When the caller is killed, end the supervisor and do what is left to be done."""
+
+    def alone(*_: object) -> None:
+        os.kill(supervisor, signal.SIGKILL)
+        orphaned()
+        os._exit(0)
+
+    signal.signal(signal.SIGUSR1, alone)
+    prctl(_PR_SET_PDEATHSIG, signal.SIGUSR1)
+    if os.getppid() != caller:
+        alone()
 
 
 def _supervisor(
@@ -188,6 +213,9 @@ def _run(body: Callable[..., None], *arguments: object) -> NoReturn:
     have to wait until the kernel has taken the lab down.
     """
     try:
+        signal.set_wakeup_fd(-1)
+        for number in (signal.SIGTERM, signal.SIGHUP):  # what the caller does then is its affair
+            signal.signal(number, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the caller's to answer
         gc.freeze()
         null = os.open(os.devnull, os.O_RDWR)

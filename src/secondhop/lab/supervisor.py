@@ -7,17 +7,19 @@ import functools
 import pickle
 import resource
 import socket
+from collections.abc import Coroutine, Mapping
 from ipaddress import IPv4Address
+from typing import Any, TypeVar
 
-from ..model.cluster import Address, Cluster
+from ..errors import LabError
+from ..model.cluster import Address, Cluster, Endpoint, ServicePortName
 from ..model.fate import Observation
 from ..model.flow import Flow
 from .capture import Arrival
 from .client import LENGTH, failure, framed
-from .kubelet import Kubelet
-from .probe import Prober, Refusals, answers
-from .proxy import NodeProxy
-from .wiring import Wiring
+from .embedded import Embedded, first_of
+from .probe import Prober, answers
+from .staging import Stage, verdicts
 
 
 def main(channel: socket.socket) -> None:
@@ -46,39 +48,56 @@ async def _serve(channel: socket.socket) -> None:
 
 
 _INITIAL_TTL = 64
+_SECONDS = 60.0
+T = TypeVar("T")
 
 
 class Supervisor:
     """One lab. Its public methods are what `client.Lab` may ask for, `start` first and once."""
 
     _cluster: Cluster
-    _wiring: Wiring
-    _kubelet: Kubelet
+    _lab: Embedded
 
     def __init__(self) -> None:
-        self._refusals = Refusals()
-        self._proxies: list[NodeProxy] = []
         self._held: list[socket.socket] = []
 
     async def start(self, cluster: Cluster) -> tuple[dict[str, bool], list[str]]:
         """Build the cluster, start its pods; which of them became ready, by `namespace/name`, and
         what is out of the ordinary."""
         self._cluster = cluster
-        self._wiring = Wiring(cluster)
-        self._proxies = [
-            NodeProxy(netlink.namespace, self._refusals.report)
-            for netlink in self._wiring.nodes.values()
-        ]
-        self._kubelet = Kubelet(cluster, self._wiring)
-        ready = await self._kubelet.start()
-        notes = self._kubelet.notes
-        if unset := ", ".join(dict.fromkeys(self._wiring.unset)):
+        self._lab = Embedded(cluster)
+        self._stage = Stage(self._lab.store)
+        self._stage.furnish(cluster)
+        self._living = asyncio.create_task(self._lab.run())
+        ready, notes = await self._alive(verdicts(self._lab.api, cluster))
+        if unset := ", ".join(dict.fromkeys(self._lab.wiring.unset)):
             notes.append(f"not to be set here, so rejections may take a second: {unset}")
         return ready, notes
 
     async def program(self, cluster: Cluster) -> None:
-        """Bring every node's rules to what the objects say now."""
-        await asyncio.gather(*(proxy.sync(cluster) for proxy in self._proxies))
+        """Let the API say what these objects say, until every node's kernel agrees."""
+        self._stage.show(cluster)
+
+        def same(now: Cluster) -> bool:
+            return set(now.services) == set(cluster.services) and (
+                _told(now.endpoints) == _told(cluster.endpoints)
+            )
+
+        await self._alive(self._lab.agreed(same))
+
+    async def _alive(self, waiting: Coroutine[Any, Any, T]) -> T:
+        """What comes of waiting, unless the lab ends before. Raises what it ended with."""
+        task = asyncio.ensure_future(waiting)
+        await asyncio.wait({task, self._living}, timeout=_SECONDS, return_when="FIRST_COMPLETED")
+        if task.done():
+            return task.result()
+        task.cancel()
+        if self._living.done():
+            raise first_of(self._living.exception())
+        raise LabError(
+            f"the lab's nodes did not come to rest within {_SECONDS:.0f} s",
+            "Try again on a quieter machine.",
+        )
 
     async def observe(
         self, flow: Flow, attempts: int, wait_timeouts: bool
@@ -106,10 +125,10 @@ class Supervisor:
         source = flow.source.ip
         assert isinstance(source, IPv4Address)
         return Prober(
-            self._wiring.namespace("client"),
+            self._lab.wiring.namespace("client"),
             source,
-            self._refusals,
-            self._kubelet.arrivals,
+            self._lab.refusals,
+            self._lab.arrivals,
             hops=functools.partial(self._hops, flow),
             wait_timeouts=wait_timeouts,
         )
@@ -132,8 +151,15 @@ class Supervisor:
 
     async def descriptors(self) -> dict[str, int]:
         """This process's descriptor of each namespace, by its name in the lab."""
-        wiring = self._wiring
+        wiring = self._lab.wiring
         found = {"client": wiring.client, "router": wiring.router}
         found |= {f"node/{name}": netlink for name, netlink in wiring.nodes.items()}
         found |= {f"pod/{name}": netlink for name, netlink in wiring.pods.items()}
         return {name: netlink.namespace.fd for name, netlink in found.items()}
+
+
+def _told(
+    endpoints: Mapping[ServicePortName, tuple[Endpoint, ...]],
+) -> dict[ServicePortName, tuple[Endpoint, ...]]:
+    """The endpoints of the service ports that have some."""
+    return {name: found for name, found in endpoints.items() if found}

@@ -12,8 +12,9 @@ node's pod CIDR, flannel.1 the base address (semantics §4.2).
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
 from ..dataplane.node_ports import localhost_node_ports
@@ -98,6 +99,33 @@ class Wiring:
             pod.route(None, cidr[1], _ETH0)
             pod.commit()
 
+    async def plug(self, node: str, pod: str, address: IPv4Address) -> Netlink:
+        """One more pod, once its cable can be used. Raises LabError."""
+        port = f"veth{self._ports[node]:x}"
+        try:
+            self.add_pods(node, [(pod, address)])
+            deadline = time.monotonic() + _READY_SECONDS
+            while any(map(_unready, self._cable(node, pod), (("eth0",), (port, "cni0")))):
+                if time.monotonic() > deadline:
+                    raise _not_up(self._cable(node, pod))
+                await asyncio.sleep(0.0005)
+        except BaseException:
+            self.unplug(pod)
+            raise
+        return self.pods[pod]
+
+    def _cable(self, node: str, pod: str) -> tuple[Netlink, Netlink]:
+        return self.pods[pod], self.nodes[node]
+
+    def unplug(self, pod: str) -> None:
+        """Let go of a pod's namespace; the kernel takes it and its cable down in its own time."""
+        netlink = self.pods.pop(pod, None)
+        if netlink is None:
+            return
+        self._netlinks.remove(netlink)
+        netlink.close()
+        netlink.namespace.close()
+
     def wait_ready(self) -> None:
         """The readiness barrier: every veth operationally up, every bridge port forwarding, and
         every bridge that has ports up as well.
@@ -111,11 +139,7 @@ class Wiring:
         waiting = self._netlinks
         while waiting := [netlink for netlink in waiting if _unready(netlink)]:
             if time.monotonic() > deadline:
-                names = ", ".join(f"{n.namespace.name}: {_unready(n)}" for n in waiting)
-                raise LabError(
-                    f"links did not come up within {_READY_SECONDS:.0f} s ({names})",
-                    "Run `secondhop doctor`; if it finds nothing, try again on a quieter machine.",
-                )
+                raise _not_up(waiting)
             time.sleep(0.0002)
 
     # --- parts ------------------------------------------------------------------------------
@@ -216,15 +240,27 @@ class Wiring:
         here.route(theirs, theirs[0], _FLANNEL, onlink=True)
 
 
-def _unready(netlink: Netlink) -> list[str]:
+def _unready(netlink: Netlink, only: Container[str] | None = None) -> list[str]:
+    """The links, of those that are of interest, over which nothing goes yet."""
     links = netlink.links()
     with_ports = {link.bridge for link in links}
     return [
         link.name
         for link in links
-        if (link.operstate != OPERSTATE_UP and (link.kind == "veth" or link.number in with_ports))
-        or link.port_state not in (None, PORT_FORWARDING)
+        if (only is None or link.name in only)
+        and (
+            (link.operstate != OPERSTATE_UP and (link.kind == "veth" or link.number in with_ports))
+            or link.port_state not in (None, PORT_FORWARDING)
+        )
     ]
+
+
+def _not_up(waiting: Iterable[Netlink]) -> LabError:
+    names = ", ".join(f"{netlink.namespace.name}: {_unready(netlink)}" for netlink in waiting)
+    return LabError(
+        f"links did not come up within {_READY_SECONDS:.0f} s ({names})",
+        "Run `secondhop doctor`; if it finds nothing, try again on a quieter machine.",
+    )
 
 
 def _gateways(members: Iterable[IPv4Interface]) -> dict[IPv4Network, IPv4Interface]:

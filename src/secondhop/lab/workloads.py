@@ -13,6 +13,7 @@ from posixpath import basename
 from ..errors import UsageError
 from ..model.cluster import Cluster, Container, Pod
 
+IMAGE = "traefik/whoami"
 _WHOAMI = re.compile(r"(.*/)?whoami(:[^/]*)?(@.*)?")
 _REMEDY = "The built-in whoami knows -port PORT, -name NAME and -verbose."
 _UNBUILT_FLAGS = {"cert", "key", "cacert"}
@@ -76,10 +77,13 @@ def _flags(args: Sequence[str], known: Iterable[str]) -> Iterator[tuple[str, str
 def is_whoami(container: Container) -> bool:
     """Whether a container runs traefik/whoami: its image, from whichever registry and of whichever
     version, and no other program of it."""
-    return (
-        _WHOAMI.fullmatch(container.image) is not None
-        and basename(container.program or "whoami") == "whoami"
-    )
+    return runs_whoami(container.image, [container.program] if container.program else [])
+
+
+def runs_whoami(image: str, command: Sequence[str]) -> bool:
+    """Whether that image with that command is whoami."""
+    program = basename(command[0]) if command else "whoami"
+    return _WHOAMI.fullmatch(image) is not None and program == "whoami"
 
 
 def listeners(cluster: Cluster, pod: Pod) -> list[Settings]:

@@ -9,8 +9,9 @@ from .api.allocator import Allocator
 from .api.field import FieldError
 from .api.view import View
 from .resource import Resource
+from .service_model import to_model
 from .service_rules import refuse
-from .services import Declared, Unsound, to_model
+from .services import Declared, Unsound
 
 
 def allocated(

@@ -278,13 +278,18 @@ def _selections(
             and not one.headless
             and (service.namespace, service.name) not in sliced_already
         ):
-            yield Selection(
-                service=service,
-                selector=one.selector,
-                targets=one.targets,
-                publish_not_ready=one.publish_not_ready,
-                distribution=_distribution(one.distribution, version),
-            )
+            yield selection_of(one, version)
+
+
+def selection_of(one: Declared, version: KubeVersion) -> Selection:
+    """What a Service selects, for controllers of that release."""
+    return Selection(
+        service=one.service,
+        selector=one.selector,
+        targets=one.targets,
+        publish_not_ready=one.publish_not_ready,
+        distribution=_distribution(one.distribution, version),
+    )
 
 
 def _distribution(wanted: str, version: KubeVersion) -> str:

@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from ipaddress import ip_address
 from typing import NamedTuple
@@ -12,6 +13,7 @@ from typing import NamedTuple
 from ..model.cluster import (
     Address,
     Endpoint,
+    Family,
     Node,
     Pod,
     Service,
@@ -115,6 +117,34 @@ def _lenient(text: str) -> Address | None:
     return None
 
 
+class Member(NamedTuple):
+    """One address of a pod behind a Service. endpoint: without a port; numbers: the port that each
+    of the Service's ports means in this pod, 0 where it has none."""
+
+    endpoint: Endpoint
+    numbers: tuple[int, ...]
+
+
+def members(
+    selection: Selection,
+    pods: Iterable[Pod],
+    nodes: Mapping[str, Node],
+    families: Collection[Family],
+) -> Iterator[Member]:
+    """What the controller finds behind a Service; pods: those of its namespace."""
+    ports = list(zip(selection.service.ports, selection.targets, strict=True))
+    for pod in pods:
+        if not selection.selector.items() <= pod.labels.items():
+            continue
+        if not (selection.publish_not_ready or pod.node in nodes):
+            continue
+        numbers = tuple(_resolve(port, target, pod) for port, target in ports)
+        for address in pod.addresses:
+            if address.version in families:
+                node = nodes.get(pod.node or "")
+                yield Member(_endpoint(selection, pod, address, node), numbers)
+
+
 def derived(
     selection: Selection, pods: Iterable[Pod], nodes: Mapping[str, Node]
 ) -> dict[ServicePortName, tuple[Endpoint, ...]]:
@@ -123,17 +153,12 @@ def derived(
     pods: those that its selector selects.
     """
     service = selection.service
-    families = {ip.version for ip in service.cluster_ips}
-    chosen = [pod for pod in pods if selection.publish_not_ready or pod.node in nodes]
+    found = list(members(selection, pods, nodes, {ip.version for ip in service.cluster_ips}))
     return {
         service.port_name(port): gather(
-            _endpoint(selection, pod, address, number, nodes.get(pod.node or ""))
-            for pod in chosen
-            if (number := _resolve(port, target, pod))
-            for address in pod.addresses
-            if address.version in families
+            replace(one.endpoint, port=one.numbers[n]) for one in found if one.numbers[n]
         )
-        for port, target in zip(service.ports, selection.targets, strict=True)
+        for n, port in enumerate(service.ports)
     }
 
 
@@ -157,9 +182,7 @@ def _resolve(port: ServicePort, target: int | str, pod: Pod) -> int:
     return next(named, 0)
 
 
-def _endpoint(
-    selection: Selection, pod: Pod, address: Address, port: int, node: Node | None
-) -> Endpoint:
+def _endpoint(selection: Selection, pod: Pod, address: Address, node: Node | None) -> Endpoint:
     ready = selection.publish_not_ready or (pod.ready and not pod.terminating)
     hinted = ready and node is not None
     zone = node.zone if node is not None and hinted else None
@@ -167,7 +190,7 @@ def _endpoint(
     by_node = selection.distribution == "PreferSameNode"
     return Endpoint(
         address=address,
-        port=port,
+        port=0,
         pod=pod.name,
         node=pod.node,
         ready=ready,

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from ..model.cluster import Address, Network, Protocol
 from .api.syntax import BAD_CIDR, BAD_IP, BITS_BEYOND, dns_label, dns_subdomain, port_number
 from .problems import Path, Problems, dotted, invalid, printable
-from .read import Document
+from .read import Document, Source
 
 EMPTY: tuple[Any, ...] = (None, {}, [])
 """What gives way to a field that is put in its place."""
@@ -103,6 +103,16 @@ class Resource(NamedTuple):
         for why in messages:
             self.refuse(path, invalid(value, why), remedy)
         return not messages
+
+
+def stored(value: dict[str, Any]) -> Resource:
+    """The Resource of an object that an API server holds: it stands in no file, and what it would
+    be refused for has been accepted."""
+    metadata = value["metadata"]
+    document = Document(value, Source("", ""))
+    return Resource(
+        document, value["kind"], metadata.get("namespace") or "", metadata["name"], Problems()
+    )
 
 
 def bad_network(text: str) -> tuple[str, str]:

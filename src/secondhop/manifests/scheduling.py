@@ -126,12 +126,13 @@ def _tolerates_all(spec: Mapping[str, Any], machine: Machine, *, daemon: bool) -
     tolerations = spec.get("tolerations") or ()
     return all(
         (daemon and taint["key"] in _DAEMONS_TOLERATE)
-        or any(_tolerates(toleration, taint) for toleration in tolerations)
+        or any(tolerates(toleration, taint) for toleration in tolerations)
         for taint in machine.taints
     )
 
 
-def _tolerates(toleration: Mapping[str, Any], taint: Mapping[str, Any]) -> bool:
+def tolerates(toleration: Mapping[str, Any], taint: Mapping[str, Any]) -> bool:
+    """Whether a toleration of a pod puts up with a taint of a node."""
     if toleration.get("effect") not in (None, "", taint.get("effect")):
         return False
     if toleration.get("operator") == "Exists":

@@ -11,18 +11,28 @@ from ..problems import Path, dotted, supported
 Object: TypeAlias = dict[str, Any]
 """A Kubernetes object, or a part of one, as JSON."""
 ErrorType: TypeAlias = Literal[
-    "Invalid", "Required", "Forbidden", "Duplicate", "NotSupported", "TooLong", "InternalError"
+    "Invalid",
+    "Required",
+    "Forbidden",
+    "Duplicate",
+    "NotFound",
+    "NotSupported",
+    "TooLong",
+    "TooMany",
+    "InternalError",
 ]
 _WORDS: dict[ErrorType, str] = {
     "Invalid": "Invalid value",
     "Required": "Required value",
     "Forbidden": "Forbidden",
     "Duplicate": "Duplicate value",
+    "NotFound": "Not found",
     "NotSupported": "Unsupported value",
     "TooLong": "Too long",
+    "TooMany": "Too many",
     "InternalError": "Internal error occurred",
 }
-_QUOTING = ("Invalid", "Duplicate", "NotSupported")
+_QUOTING = ("Invalid", "Duplicate", "NotFound", "NotSupported", "TooMany")
 
 
 class FieldError(NamedTuple):
@@ -70,6 +80,16 @@ def forbidden(path: Path, detail: str) -> FieldError:
 def duplicate(path: Path, value: Any) -> FieldError:
     """A value that must be unique and is not."""
     return FieldError("Duplicate", path, value)
+
+
+def not_found(path: Path, value: Any) -> FieldError:
+    """A name of something that is not there."""
+    return FieldError("NotFound", path, value)
+
+
+def too_many(path: Path, number: int, most: int) -> FieldError:
+    """A list that is too long."""
+    return FieldError("TooMany", path, number, f"must have at most {most} items")
 
 
 def not_supported(path: Path, value: Any, values: Iterable[str]) -> FieldError:

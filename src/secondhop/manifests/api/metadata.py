@@ -22,7 +22,7 @@ _IMMUTABLE = (
 
 
 def validate_metadata(
-    metadata: Object, name_rule: Callable[[str], list[str]]
+    metadata: Object, name_rule: Callable[[str], list[str]], *, namespaced: bool = True
 ) -> Iterator[FieldError]:
     """Refusals of an object's metadata; name_rule gives the messages for a name."""
     generate, name = metadata.get("generateName") or "", metadata.get("name") or ""
@@ -35,7 +35,9 @@ def validate_metadata(
         for why in name_rule(name):
             yield invalid(("metadata", "name"), name, why)
     namespace = metadata.get("namespace") or ""
-    if not namespace:
+    if not namespaced:
+        pass
+    elif not namespace:
         yield required(("metadata", "namespace"))
     else:
         for why in dns_label(namespace):

@@ -12,7 +12,14 @@ from .families import clusterip_rules, families_update, ips_update
 from .field import GATES, FieldError, Gates, Object, forbidden, invalid, not_supported, required
 from .metadata import validate_labels, validate_metadata, validate_metadata_update
 from .ports import node_port_rules, port_rules
-from .syntax import address, dns_label, dns_subdomain, old_dns_label, parse_address, port_number
+from .syntax import (
+    address,
+    dns_label,
+    dns_subdomain,
+    old_dns_label,
+    port_number,
+    special_address,
+)
 from .values import AFFINITIES, DISTRIBUTIONS, POLICIES, TOPOLOGY_HINTS, TOPOLOGY_MODE, TYPES
 from .view import View
 
@@ -126,25 +133,8 @@ def _external_ips(service: View, old: View | None, gates: Gates) -> Iterator[Fie
     stored = (old.spec.get("externalIPs") or []) if old else []
     for n, text in enumerate(service.spec.get("externalIPs") or []):
         malformed = address(text, strict=gates.strict_addresses) if text not in stored else []
-        for why in malformed or _special(text):
+        for why in malformed or special_address(text):
             yield invalid(("spec", "externalIPs", n), text, why)
-
-
-def _special(text: str) -> list[str]:
-    """Why traffic from outside cannot come to an address; no message when it can."""
-    ip = parse_address(text)
-    if ip is None:
-        return []
-    if ip.is_unspecified:
-        return [f"may not be unspecified ({text})"]
-    if ip.is_loopback:
-        return ["may not be in the loopback range (127.0.0.0/8, ::1/128)"]
-    if ip.is_link_local:
-        return ["may not be in the link-local range (169.254.0.0/16, fe80::/10)"]
-    raw = ip.packed
-    if raw[:3] == b"\xe0\0\0" if ip.version == 4 else raw[0] == 0xFF and raw[1] & 0xF == 2:
-        return ["may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)"]
-    return []
 
 
 def _type(service: View) -> Iterator[FieldError]:

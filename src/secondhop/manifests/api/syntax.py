@@ -128,6 +128,23 @@ def address(text: str, *, strict: bool) -> list[str]:
     return ["must not be an IPv4-mapped IPv6 address"] if mapped else []
 
 
+def special_address(text: str) -> list[str]:
+    """Why traffic from outside cannot come to an address; no message when it can."""
+    ip = parse_address(text)
+    if ip is None:
+        return []
+    if ip.is_unspecified:
+        return [f"may not be unspecified ({text})"]
+    if ip.is_loopback:
+        return ["may not be in the loopback range (127.0.0.0/8, ::1/128)"]
+    if ip.is_link_local:
+        return ["may not be in the link-local range (169.254.0.0/16, fe80::/10)"]
+    raw = ip.packed
+    if raw[:3] == b"\xe0\0\0" if ip.version == 4 else raw[0] == 0xFF and raw[1] & 0xF == 2:
+        return ["may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)"]
+    return []
+
+
 def network(text: str, *, strict: bool) -> list[str]:
     """A CIDR. Not strict: with the addresses of parse_address, and bits beyond the prefix."""
     found = parse_network(text)

@@ -1,0 +1,176 @@
+#!/usr/bin/env python3
+"""The lab's API over HTTPS: from nothing to its first answer, requests a second, watches told.
+
+A client in a process of its own asks a server that has one core, as it does in a lab. Writes
+nothing; docs/benchmarks.md keeps the figures worth keeping. Run it by `make bench`.
+"""
+
+import asyncio
+import json
+import socket
+import ssl
+import statistics
+import subprocess
+import sys
+import time
+from ipaddress import ip_network
+
+from secondhop.client.kubeconfig import Access
+
+STARTS, PODS, REQUESTS, CHANGES = 15, 50, 1000, 500
+WATCHERS = (1, 10, 50)
+_EVENT = b'"type":"MODIFIED"'
+
+
+def serve() -> None:
+    """A server with some pods, until stdin ends; its access goes to stdout."""
+    from secondhop.apiserver.agent import Agent
+    from secondhop.apiserver.bootstrap import bootstrap
+    from secondhop.apiserver.http.app import App
+    from secondhop.apiserver.http.credentials import make_credentials, server_context
+    from secondhop.apiserver.http.serve import serving
+    from secondhop.apiserver.kinds import KINDS
+    from secondhop.apiserver.server import Server
+    from secondhop.apiserver.store import Store
+
+    async def main() -> None:
+        listener = socket.socket()
+        listener.bind(("127.0.0.1", 0))
+        host = f"127.0.0.1:{listener.getsockname()[1]}"
+        cidr = ip_network("10.43.0.0/16")
+        server, credentials = Server(Store(), [cidr]), make_credentials(["127.0.0.1"])
+        bootstrap(server, cidr)
+        for number in range(PODS):
+            server.create(KINDS["Pod"], pod(f"pod-{number}"), "default")
+        agent: Agent = None  # type: ignore[assignment] # nobody asks for logs
+        app = App(server, agent, credentials, [host])
+        async with serving(app, [listener], server_context(credentials)):
+            access = [f"https://{host}", credentials.authority, credentials.token]
+            print(json.dumps(access), flush=True)
+            await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
+
+    asyncio.run(main())
+
+
+def pod(name: str) -> dict[str, object]:
+    return {
+        "metadata": {"name": name, "labels": {"app": "web"}},
+        "spec": {"containers": [{"name": "whoami", "image": "traefik/whoami"}]},
+    }
+
+
+def started() -> tuple[subprocess.Popen[str], Access]:
+    """A server in a process of its own."""
+    pipe = subprocess.PIPE
+    command = [sys.executable, __file__, "--serve"]
+    process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True)
+    assert process.stdout is not None
+    return process, Access(*json.loads(process.stdout.readline()))
+
+
+def ended(process: subprocess.Popen[str]) -> None:
+    process.communicate(timeout=10)
+
+
+class Client:
+    """One connection, with as little of a client as there can be: the server is timed."""
+
+    def __init__(self, access: Access) -> None:
+        self._access = access
+
+    async def __aenter__(self) -> "Client":
+        host, port = self._access.server.removeprefix("https://").split(":")
+        tls = ssl.create_default_context(cadata=self._access.authority)
+        self.reader, self._writer = await asyncio.open_connection(host, int(port), ssl=tls)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._writer.close()
+
+    def send(self, method: str, path: str, media: str = "", body: str = "") -> None:
+        host = self._access.server.removeprefix("https://")
+        head = f"{method} {path} HTTP/1.1\r\nHost: {host}\r\nContent-Type: {media}\r\n"
+        head += f"Authorization: Bearer {self._access.token}\r\nContent-Length: {len(body)}\r\n"
+        self._writer.write(f"{head}\r\n{body}".encode())
+
+    async def ask(self, method: str, path: str, media: str = "", body: str = "") -> bytes:
+        self.send(method, path, media, body)
+        head = await self.reader.readuntil(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 2"), head
+        length = head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0]
+        return await self.reader.readexactly(int(length))
+
+
+async def first_answer(access: Access) -> None:
+    async with Client(access) as client:
+        await client.ask("GET", "/readyz")
+
+
+async def requests_a_second(access: Access, path: str) -> tuple[float, int]:
+    """Eight connections; and the bytes of an answer."""
+
+    async def some() -> int:
+        async with Client(access) as client:
+            for _ in range(REQUESTS // 8):
+                answer = await client.ask("GET", path)
+            return len(answer)
+
+    start = time.perf_counter()
+    sizes = await asyncio.gather(*(some() for _ in range(8)))
+    return REQUESTS / (time.perf_counter() - start), sizes[0]
+
+
+async def events_a_second(access: Access, watchers: int) -> float:
+    """Changes of one object, told to so many watches, until the last has seen the last."""
+    maps, name = "/api/v1/namespaces/default/configmaps", f"told-{watchers}"
+
+    async def watch(watching: asyncio.Semaphore) -> None:
+        async with Client(access) as client:
+            query = f"watch=1&fieldSelector=metadata.name%3D{name}&resourceVersion={since}"
+            client.send("GET", f"{maps}?{query}")
+            await client.reader.readuntil(b"\r\n\r\n")
+            watching.release()
+            seen, tail = 0, b""
+            while seen < CHANGES:
+                data = tail + await client.reader.read(1 << 20)
+                seen += data.count(_EVENT)
+                tail = data[-len(_EVENT) + 1 :]
+
+    async with Client(access) as client:
+        body = json.dumps({"metadata": {"name": name}})
+        made = json.loads(await client.ask("POST", maps, "application/json", body))
+        since = made["metadata"]["resourceVersion"]
+        watching = asyncio.Semaphore(0)
+        tasks = [asyncio.create_task(watch(watching)) for _ in range(watchers)]
+        for _ in tasks:
+            await watching.acquire()
+        start = time.perf_counter()
+        for number in range(CHANGES):
+            body = json.dumps({"data": {"n": str(number)}})
+            await client.ask("PATCH", f"{maps}/{name}", "application/merge-patch+json", body)
+        await asyncio.gather(*tasks)
+        return watchers * CHANGES / (time.perf_counter() - start)
+
+
+def main() -> None:
+    times = []
+    for _ in range(STARTS):
+        start = time.perf_counter()
+        process, access = started()
+        asyncio.run(first_answer(access))
+        times.append((time.perf_counter() - start) * 1000)
+        ended(process)
+    low, high = min(times), max(times)
+    print(f"start to first answer {statistics.median(times):7.0f} ms   {low:.0f} to {high:.0f} ms")
+    process, access = started()
+    for path in "/api/v1/namespaces", "/api/v1/pods?limit=10", "/api/v1/pods":
+        rate, size = asyncio.run(requests_a_second(access, path))
+        print(f"GET {path:22}{rate:7.0f} requests/s of {size} bytes")
+    for watchers in WATCHERS:
+        rate = asyncio.run(events_a_second(access, watchers))
+        print(f"{watchers:3} watches told      {rate:9.0f} events/s")
+    ended(process)
+
+
+if __name__ == "__main__":
+    serve() if "--serve" in sys.argv else main()

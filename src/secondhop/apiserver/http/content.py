@@ -1,0 +1,85 @@
+"""What a request's body says."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.requests import Request
+
+from ...client import PatchForm
+from ...errors import ApiError
+from ...manifests.yamltext import YamlTrouble, load
+from ..jsontext import Body, read
+from ..refusals import bad_request
+from . import protobuf
+
+LARGEST = 3 << 20
+"""Bytes of a body, as in a real server."""
+_PROTOBUF, _YAML = "application/vnd.kubernetes.protobuf", "application/yaml"
+_NO_APPLY = ": server-side apply is not served here, use kubectl apply without --server-side"
+_PATCHES: dict[str, PatchForm] = {
+    "application/json-patch+json": "json",
+    "application/merge-patch+json": "merge",
+    "application/strategic-merge-patch+json": "strategic",
+}
+
+
+async def read_object(request: Request) -> Body:
+    """The object of a request; empty without a body. Raises ApiError."""
+    found = _decode(await _read(request), _media(request))
+    if not isinstance(found.value, dict):
+        raise bad_request("the body of the request must be an object")
+    return found
+
+
+async def read_patch(request: Request) -> tuple[PatchForm, Body]:
+    """The patch of a request, and its form. Raises ApiError 415 for forms that are not known."""
+    media = _media(request)
+    form = _PATCHES.get(media)
+    if form is None:
+        apply = media.startswith("application/apply-patch")
+        raise _unknown_format(*_PATCHES, hint=_NO_APPLY if apply else "")
+    return form, read(await _read(request))
+
+
+async def _read(request: Request) -> bytes:
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > LARGEST:
+            raise ApiError(413, "RequestEntityTooLarge", f"limit is {LARGEST} bytes")
+    return bytes(body)
+
+
+def _media(request: Request) -> str:
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def _decode(body: bytes, media: str) -> Body:
+    if not body:
+        return Body({}, [])
+    if media == _PROTOBUF or body.startswith(protobuf.MAGIC):
+        try:
+            return Body(protobuf.decode(body), [])
+        except (ValueError, OverflowError) as error:
+            raise bad_request(f"the protobuf body cannot be read: {error}") from None
+    if media == _YAML:
+        return Body(_yaml(body), [])
+    if media in ("", "application/json", "text/plain"):
+        return read(body)
+    raise _unknown_format("application/json", _YAML, _PROTOBUF)
+
+
+def _yaml(body: bytes) -> Any:
+    try:
+        documents = [value for _, value in load(body.decode())]
+    except (YamlTrouble, UnicodeError) as error:
+        raise bad_request(f"the body cannot be read as YAML: {error}") from None
+    if len(documents) != 1:
+        raise bad_request("the body must be one YAML document")
+    return documents[0]
+
+
+def _unknown_format(*media: str, hint: str = "") -> ApiError:
+    text = "the body of the request was in an unknown format - accepted media types include: "
+    return ApiError(415, "UnsupportedMediaType", text + ", ".join(media) + hint)

@@ -1,0 +1,90 @@
+"""What a request says: how to write, and the object, against its schema and the stored one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from ..client.api import Object
+from ..manifests.api.field import invalid as field_error
+from .kinds import Kind, Subresource
+from .refusals import bad_request, conflict, invalid
+from .schema import Mistyped, decode
+
+Validation: TypeAlias = Literal["Strict", "Warn", "Ignore"]
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How to write. dry_run: do everything but store. validation: what becomes of fields that the
+    kind does not know, and of those that the request's text says twice (doubled: their paths)."""
+
+    dry_run: bool = False
+    validation: Validation = "Warn"
+    doubled: Sequence[str] = ()
+
+
+PLAIN = Options()
+
+
+def decoded(
+    what: Kind | Subresource, value: object, options: Options, patch: object = None
+) -> tuple[Object, list[str]]:
+    """A request's object, and warnings about it. patch: what made it of the stored one. Raises
+    ApiError 400; of a patch, 422."""
+    why = ""
+    unknown: list[str] = []
+    given: Object = value if isinstance(value, dict) else {}
+    version, kind = given.get("apiVersion"), given.get("kind")
+    if version and version != what.api_version:
+        why = f"the API version in the data ({version}) does not match the expected API version "
+        raise bad_request(f"{why}({what.api_version})")
+    if kind and kind != what.kind:
+        raise bad_request(f'{kind} in version "{what.version}" cannot be handled as a {what.kind}')
+    try:
+        given, unknown = decode(what.definition, value)
+    except Mistyped as error:
+        why = str(error)
+    told = [f'duplicate field "{path}"' for path in options.doubled]
+    told += [f'unknown field "{path}"' for path in unknown]
+    if told and options.validation == "Strict":
+        why = f"strict decoding error: {', '.join(told)}"
+    if why and patch is not None:
+        raise invalid("", "", [field_error(("patch",), patch, why)])
+    if why:
+        raise bad_request(
+            f'{what.kind} in version "{what.version}" cannot be handled as a {what.kind}: {why}'
+        )
+    given |= {"apiVersion": what.api_version, "kind": what.kind}
+    return given, told if options.validation == "Warn" else []
+
+
+def expect_namespace(new: Object, namespace: str) -> None:
+    """Raises ApiError 400 when an object says another namespace than the request."""
+    said = (new.get("metadata") or {}).get("namespace")
+    if said and said != namespace:
+        raise bad_request(
+            "the namespace of the provided object does not match the namespace sent on the request"
+        )
+
+
+def expect_same(kind: Kind, new: Object, old: Object, *, by_revision: bool) -> None:
+    """Raises ApiError 400, 409 or 422 when a write means another object, or as it was once."""
+    said, stored = new.get("metadata") or {}, old["metadata"]
+    name = stored["name"]
+    if said.get("name", name) != name:
+        why = f"the name of the object ({said['name']}) does not match the name on the URL ({name})"
+        raise bad_request(why)
+    expect_namespace(new, stored.get("namespace", ""))
+    if said.get("uid", stored["uid"]) != stored["uid"]:
+        why = "Precondition failed: UID in precondition: {}, UID in object meta: {}"
+        raise conflict(kind, name, why.format(said["uid"], stored["uid"]))
+    revision = said.get("resourceVersion")
+    if by_revision and not revision:
+        path = ("metadata", "resourceVersion")
+        raise invalid(
+            kind.qualified, name, [field_error(path, 0, "must be specified for an update")]
+        )
+    if revision and revision != stored["resourceVersion"]:
+        raise conflict(kind, name)

@@ -1,0 +1,118 @@
+"""What the API server refuses (semantics §1.5), in the server's order where several things are
+wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import TypeAlias
+
+from ..client.api import Object
+from ..manifests.api.field import FieldError, forbidden, invalid, not_supported, required
+from ..manifests.api.metadata import validate_metadata, validate_metadata_update
+from ..manifests.api.syntax import dns_label, dns_subdomain, label_key, label_value
+from .kinds import Kind
+from .pod_rules import EFFECTS, pod_rules, pod_update_rules
+from .slice_rules import slice_rules
+from .workload_rules import daemon_set_rules, deployment_rules, replica_set_rules
+
+Rules: TypeAlias = Callable[[Object, Object | None], Iterator[FieldError]]
+
+
+def refusals(
+    kind: Kind, new: Object, old: Object | None, subresource: str = ""
+) -> list[FieldError]:
+    """Every refusal of a new object or, with old, of a change."""
+    if kind.kind == "Service":
+        return _of_service(new, old, subresource)
+    errors = list(_metadata(kind, new, old))
+    if not subresource or subresource == "scale":
+        errors += _RULES.get(kind.kind, _nothing)(new, old)
+    return errors
+
+
+def _of_service(new: Object, old: Object | None, subresource: str) -> list[FieldError]:
+    """Its rules are many, and not loaded before they are needed."""
+    from ..manifests.api.balancer import validate_service_status
+    from ..manifests.api.service import validate_service
+
+    return validate_service_status(new, old) if subresource else validate_service(new, old)
+
+
+def _metadata(kind: Kind, new: Object, old: Object | None) -> Iterator[FieldError]:
+    metadata = new["metadata"]
+    if old is None:
+        rule = dns_label if kind.kind == "Namespace" else dns_subdomain
+        yield from validate_metadata(metadata, rule, namespaced=kind.namespaced)
+    else:
+        yield from validate_metadata_update(metadata, old["metadata"])
+        yield from _finalizers(metadata, old["metadata"])
+    for n, owner in enumerate(metadata.get("ownerReferences") or []):
+        for name in ("apiVersion", "kind", "name", "uid"):
+            if not owner.get(name):
+                path = ("metadata", "ownerReferences", n, name)
+                yield invalid(path, owner.get(name, ""), "must not be empty")
+
+
+def _finalizers(new: Object, old: Object) -> Iterator[FieldError]:
+    added = [name for name in new.get("finalizers", ()) if name not in old.get("finalizers", ())]
+    if "deletionTimestamp" in old and added:
+        listed = ", ".join(f'"{name}"' for name in added)
+        why = "no new finalizers can be added if the object is being deleted, found new finalizers"
+        yield forbidden(("metadata", "finalizers"), f"{why} []string{{{listed}}}")
+
+
+def _nothing(new: Object, old: Object | None) -> Iterator[FieldError]:
+    yield from ()
+
+
+def _pod(new: Object, old: Object | None) -> Iterator[FieldError]:
+    yield from pod_rules(new.get("spec") or {}, ("spec",))
+    if old is not None:
+        yield from pod_update_rules(new, old)
+
+
+def _node(new: Object, old: Object | None) -> Iterator[FieldError]:
+    spec: Object = new.get("spec") or {}
+    for n, taint in enumerate(spec.get("taints") or []):
+        key = taint.get("key") or ""
+        for why in label_key(key):
+            yield invalid(("spec", "taints", n, "key"), key, why)
+        for why in label_value(taint.get("value") or ""):
+            yield invalid(("spec", "taints", n, "value"), taint["value"], why)
+        effect = taint.get("effect") or ""
+        if not effect:
+            yield required(("spec", "taints", n, "effect"))
+        elif effect not in EFFECTS:
+            yield not_supported(("spec", "taints", n, "effect"), effect, EFFECTS)
+    stored = ((old or {}).get("spec") or {}).get("podCIDRs")
+    if stored and spec.get("podCIDRs") != stored:
+        yield forbidden(("spec", "podCIDRs"), "node updates may not change podCIDR except from "
+                        '"" to valid')  # fmt: skip
+
+
+def _config_map(new: Object, old: Object | None) -> Iterator[FieldError]:
+    for part in ("data", "binaryData"):
+        for key in new.get(part) or {}:
+            if not key or key.strip(_KEY_CHARACTERS):
+                yield invalid((part, key), key, _BAD_KEY)
+    if old is not None and old.get("immutable"):
+        for part in ("immutable", "data", "binaryData"):
+            if new.get(part) != old.get(part):
+                why = "field is immutable when `immutable` is set"
+                yield forbidden((part,), why)
+
+
+_KEY_CHARACTERS = "-._" + "".join(map(chr, [*range(48, 58), *range(65, 91), *range(97, 123)]))
+_BAD_KEY = (
+    "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name', "
+    " or 'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')"
+)
+_RULES: Mapping[str, Rules] = {
+    "ConfigMap": _config_map,
+    "DaemonSet": daemon_set_rules,
+    "Deployment": deployment_rules,
+    "EndpointSlice": slice_rules,
+    "Node": _node,
+    "Pod": _pod,
+    "ReplicaSet": replica_set_rules,
+}

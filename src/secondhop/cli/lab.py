@@ -1,0 +1,173 @@
+"""`secondhop lab`: a lab that stays, with a Kubernetes API for stock tools."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ..errors import UsageError
+from .source import Input
+
+if TYPE_CHECKING:
+    from ..lab.state import State
+
+_RUNNING_ON = {"ignore_unknown_options": True, "allow_interspersed_args": False}
+_name = click.option("--name", default="default", show_default=True, help="Which lab.")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def command() -> None:
+    """A cluster that stays: nodes out of network namespaces, and a Kubernetes API that kubectl
+    believes in. No root, no container engine."""
+
+
+@command.command()
+@_name
+@click.option(
+    "-f",
+    "--filename",
+    "files",
+    multiple=True,
+    metavar="FILE",
+    help="A Lab file, and manifests to be applied; - for stdin. Default: the reference Lab, empty.",
+)
+@click.option("-n", "--namespace", help="Of objects that name none.")
+@click.option("--nodes", type=click.IntRange(1, 250), help="That many nodes, in place of a Lab's.")
+@click.option(
+    "--pods", type=click.IntRange(0, 10_000), default=0, help="A Deployment of that many whoami."
+)
+def up(
+    name: str, files: tuple[str, ...], namespace: str | None, nodes: int | None, pods: int
+) -> None:
+    """Start a lab in the background; returns when every node is Ready."""
+    from ..lab import keeper
+    from ..lab.state import State
+    from .laborder import order
+
+    state = State(name)
+    given = Input(files, namespace)
+    wanted = order(state, given, nodes, pods)
+    from ..lab import standing  # before the fork: what is loaded now is loaded once
+
+    def main(*sockets: Any) -> None:
+        standing.main(wanted, *sockets)
+
+    url = ""
+    for message in keeper.up(state, main):
+        if "doing" in message:
+            click.echo(message["doing"], err=True)
+        url = message.get("url", "")
+    _tell_ready(state, url, [node.name for node in wanted.base.nodes])
+
+
+def _tell_ready(state: State, url: str, nodes: Sequence[str]) -> None:
+    option = "" if state.name == "default" else f" --name {state.name}"
+    shown = ", ".join(nodes[:4]) + (f" and {len(nodes) - 4} more" if len(nodes) > 4 else "")
+    click.echo(f"The lab {state.name} is up: {len(nodes)} nodes Ready ({shown}), API at {url}")
+    click.echo(f"  export KUBECONFIG={state.kubeconfig}")
+    click.echo("  kubectl get nodes")
+    click.echo(f"  secondhop lab exec{option} client -- curl -s --connect-timeout 1 NODE:PORT")
+    click.echo(f"  secondhop lab down{option}")
+
+
+@command.command()
+@_name
+@click.option("--all", "everything", is_flag=True, help="Every lab of this user.")
+def down(name: str, everything: bool) -> None:
+    """Take a lab down; nothing of it stays."""
+    from ..lab import keeper
+    from ..lab.control import not_up
+    from ..lab.state import State, states
+
+    wanted = states() if everything else [State(name)]
+    for state in wanted:
+        if keeper.down(state):
+            click.echo(f"The lab {state.name} is down.")
+        elif not state.forget_note() and not everything:
+            raise not_up(state)
+        state.remove()
+
+
+@command.command()
+@_name
+def status(name: str) -> None:
+    """What a lab is and how it is."""
+    from ..lab.control import ask
+    from ..lab.state import State
+
+    told: Mapping[str, Any] = ask(State(name), "status").value
+    nodes = told["nodes"]
+    ready = sum(node["ready"] for node in nodes)
+    click.echo(f"The lab {name} is up: {ready} of {len(nodes)} nodes Ready, API at {told['url']}")
+    for node in nodes:
+        if not node["ready"]:
+            click.echo(f"  node {node['name']} is not Ready")
+    pods = told["pods"]
+    click.echo(f"  {pods['ready']} of {pods['all']} pods ready, {told['services']} Services")
+    click.echo(f"  up for {told['seconds']:.0f} s, {told['memoryMiB']:.0f} MiB")
+
+
+@command.command("list")
+def list_() -> None:
+    """Every lab of this user."""
+    from ..lab.state import states
+
+    found = [state for state in states() if state.keeper() is not None or state.note()]
+    if not found:
+        click.echo("There is no lab. Start one: `secondhop lab up`.", err=True)
+    for state in found:
+        up = state.keeper() is not None
+        click.echo(f"{state.name}  {'up' if up else f'ended: {state.note().splitlines()[0]}'}")
+
+
+@command.command()
+@_name
+def kubeconfig(name: str) -> None:
+    """Print the lab's kubeconfig; a secret."""
+    from ..lab.control import not_up
+    from ..lab.state import State
+
+    state = State(name)
+    if state.keeper() is None:
+        raise not_up(state)
+    click.echo(state.kubeconfig.read_text(), nl=False)
+
+
+@command.command(context_settings=_RUNNING_ON)
+@_name
+@click.argument("where", metavar="client|router|node/NAME|pod/NAME")
+@click.argument("program", nargs=-1, required=True, type=click.UNPROCESSED, metavar="-- PROGRAM…")
+def exec(name: str, where: str, program: tuple[str, ...]) -> None:
+    """Run a program of this machine inside the lab. Options stand before the place."""
+    sys.exit(_run(name, where, program, {}))
+
+
+@command.command()
+@_name
+def shell(name: str) -> None:
+    """A shell in the outside client's place, with KUBECONFIG set."""
+    if bash := shutil.which("bash"):
+        prompt = {"PS1": f"(secondhop lab {name}: client) \\w\\$ "}
+        sys.exit(_run(name, "client", [bash, "--norc", "-i"], prompt))
+    sys.exit(_run(name, "client", ["sh", "-i"], {"PS1": f"(secondhop lab {name}: client) $ "}))
+
+
+def _run(name: str, where: str, program: Sequence[str], environ: Mapping[str, str]) -> int:
+    from ..lab.control import ask
+    from ..lab.enter import run_inside
+    from ..lab.state import State
+
+    state = State(name)
+    words = program[1:] if program[0] == "--" else program
+    if not words:
+        raise UsageError("no program is named", f"secondhop lab exec {where} -- PROGRAM …")
+    answer = ask(state, "enter", where=where)
+    namespaces = list(zip(answer.descriptors, answer.value, strict=True))
+    environ = {**os.environ, "KUBECONFIG": str(state.kubeconfig), **environ}
+    sys.stdout.flush()
+    return run_inside(namespaces, words, environ)

@@ -1,0 +1,88 @@
+"""Whether a pod may run on a node: what the scheduler and the DaemonSet controller both ask."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from ..client import Object, meta
+from ..client.api import labels_of
+from ..manifests.scheduling import tolerates
+
+UNSCHEDULABLE = {"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"}
+REPELLING = ("NoSchedule", "NoExecute")
+
+
+def untolerated(
+    spec: Mapping[str, Any], node: Object, effects: Sequence[str] = REPELLING
+) -> dict[str, Any] | None:
+    """The first taint of a node, of these effects, that a pod does not tolerate."""
+    tolerations = spec.get("tolerations") or ()
+    for taint in taints_of(node):
+        if taint["effect"] in effects and not any(tolerates(one, taint) for one in tolerations):
+            return taint
+    return None
+
+
+def taints_of(node: Object) -> list[dict[str, Any]]:
+    """The taints of a node."""
+    return (node.get("spec") or {}).get("taints") or []
+
+
+def terms(node: Object) -> tuple[object, ...]:
+    """What about a node decides which pods may run there."""
+    spec = node.get("spec") or {}
+    return labels_of(node), spec.get("taints"), spec.get("unschedulable")
+
+
+def cordoned_for(spec: Mapping[str, Any], node: Object) -> bool:
+    """Whether the node is cordoned, and the pod does not tolerate that."""
+    if not (node.get("spec") or {}).get("unschedulable"):
+        return False
+    return not any(tolerates(one, UNSCHEDULABLE) for one in spec.get("tolerations") or ())
+
+
+def selects_node(spec: Mapping[str, Any], node: Object) -> bool:
+    """Whether nodeSelector and the required nodeAffinity let a pod run there."""
+    labels = labels_of(node)
+    if not (spec.get("nodeSelector") or {}).items() <= labels.items():
+        return False
+    affinity = (spec.get("affinity") or {}).get("nodeAffinity") or {}
+    required = affinity.get("requiredDuringSchedulingIgnoredDuringExecution")
+    if not required:
+        return True
+    fields = {"metadata.name": meta(node)[1]}
+    return any(
+        _meets_all(term.get("matchExpressions") or (), labels)
+        and _meets_all(term.get("matchFields") or (), fields)
+        for term in required.get("nodeSelectorTerms") or ()
+        if term.get("matchExpressions") or term.get("matchFields")
+    )
+
+
+def _meets_all(requirements: Iterable[Mapping[str, Any]], labels: Mapping[str, str]) -> bool:
+    return all(_meets(requirement, labels) for requirement in requirements)
+
+
+def _meets(requirement: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
+    value, values = labels.get(requirement["key"]), requirement.get("values") or []
+    match requirement["operator"]:
+        case "In":
+            return value in values
+        case "NotIn":
+            return value not in values
+        case "Exists":
+            return value is not None
+        case "DoesNotExist":
+            return value is None
+        case operator:
+            return _compares(operator, value, values)
+
+
+def _compares(operator: str, value: str | None, values: Sequence[str]) -> bool:
+    """Gt and Lt: of whole numbers only."""
+    try:
+        number, limit = int(value or ""), int(values[0])
+    except (ValueError, IndexError):
+        return False
+    return number > limit if operator == "Gt" else number < limit

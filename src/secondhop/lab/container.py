@@ -1,0 +1,230 @@
+"""Containers: the built-in whoami on the lab's event loop, or a program of this machine."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import os
+import signal
+import socket
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from ..errors import UsageError
+from .capture import Arrival, Arrivals, keep_syn, saved_ttl
+from .log import Log
+from .process import Place, Process, Streams, start
+from .rtnetlink import Netlink
+from .whoami import Whoami
+from .workloads import IMAGE, Settings, runs_whoami, settings
+
+_BACKLOG = 1024
+_MANY = 65536
+_PATIENCE = 3600.0
+"""The real whoami waits for ever; a connection held through an experiment must not tell."""
+_GO_TERMINATED = 2
+"""How a Go program ends on SIGTERM as the first process of its pid namespace."""
+_CHUNK = 65536
+
+
+class Unavailable(Exception):
+    """No program stands for this image. The text says what is available."""
+
+
+class Container(Protocol):
+    """One running container."""
+
+    log: Log
+
+    @property
+    def program(self) -> Process | None:
+        """Its first process; None for the built-in whoami."""
+        ...
+
+    async def wait(self) -> int:
+        """Its exit status, once it has ended."""
+        ...
+
+    def signal(self, number: int) -> None:
+        """Send a signal to its first process."""
+        ...
+
+
+class Home:
+    """A pod as its containers see it: network, names, and where its connections are noted."""
+
+    def __init__(
+        self, netlink: Netlink, pod: str, address: str, node: str, arrivals: Arrivals, shared: bool
+    ) -> None:
+        self.netlink, self.pod, self.address = netlink, pod, address
+        self.node, self.arrivals, self.host_network = node, arrivals, shared
+
+    def place(self, inside: Process | None = None) -> Place:
+        """Where a program of this pod runs."""
+        return Place(self.netlink.namespace, self.pod, self.address, inside)
+
+
+async def run(home: Home, spec: Mapping[str, Any], environ: Mapping[str, str]) -> Container:
+    """Start a container by its spec. Raises Unavailable, and OSError where its command cannot be
+    executed."""
+    image, command = spec.get("image") or "", spec.get("command") or []
+    args = spec.get("args") or []
+    if runs_whoami(image, command):
+        return WhoamiContainer(home, [*command[1:], *args], environ)
+    if not command:
+        raise Unavailable(
+            f'image "{image}" cannot be pulled: the lab has no registry. Available: {IMAGE} (built'
+            " in), and any program of this machine: give the container a `command:`"
+        )
+    return await ProgramContainer.begin(home, [*command, *args], environ, _folder(spec))
+
+
+def _folder(spec: Mapping[str, Any]) -> str:
+    return spec.get("workingDir") or "/"
+
+
+class WhoamiContainer:
+    """The built-in whoami: a listener in the pod's network, answered by this process."""
+
+    program: Process | None = None
+
+    def __init__(self, home: Home, args: Sequence[str], environ: Mapping[str, str]) -> None:
+        self._home = home
+        self.log = Log()
+        self._accepting: set[asyncio.Task[Any]] = set()
+        self._connections: set[asyncio.WriteTransport] = set()
+        self._status: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self._listener: socket.socket | None = None
+        try:
+            config = settings(home.pod, args, list(environ.items()))
+        except UsageError as error:
+            self._say(error.message)
+            self._end(2)
+            return
+        whoami = Whoami(config, home.netlink.addresses, self._say, _PATIENCE)
+        try:
+            self._listener = self._listen(config)
+        except OSError as error:
+            self._say(f"listen tcp :{config.port}: bind: {os.strerror(error.errno or 0).lower()}")
+            self._end(1)
+            return
+        accept = functools.partial(self._accept, self._listener, whoami)
+        asyncio.get_running_loop().add_reader(self._listener, accept)
+
+    async def wait(self) -> int:
+        """See Container."""
+        return await asyncio.shield(self._status)
+
+    def signal(self, number: int) -> None:
+        """See Container."""
+        if number == signal.SIGKILL:
+            self._end(128 + number)
+        elif number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
+            self._end(_GO_TERMINATED)
+
+    def _listen(self, config: Settings) -> socket.socket:
+        listener = self._home.netlink.namespace.socket(socket.AF_INET, socket.SOCK_STREAM)
+        try:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(("0.0.0.0", config.port))
+            keep_syn(listener)
+            listener.listen(_BACKLOG)
+        except OSError:
+            listener.close()
+            raise
+        return listener
+
+    def _accept(self, listener: socket.socket, whoami: Whoami) -> None:
+        """Hand a connection to whoami, and note with which TTL its SYN came."""
+        try:
+            connection, peer = listener.accept()
+        except OSError:  # the client has gone again
+            return
+        home = self._home
+        if len(home.arrivals) >= _MANY:
+            home.arrivals.clear()
+        home.arrivals[peer] = Arrival(saved_ttl(connection), home.node, home.host_network)
+        connection.setblocking(False)
+        task = asyncio.get_running_loop().create_task(self._serve(whoami, connection))
+        self._accepting.add(task)
+        task.add_done_callback(self._accepting.discard)
+
+    async def _serve(self, whoami: Whoami, connection: socket.socket) -> None:
+        protocol = whoami()
+        transport, _ = await asyncio.get_running_loop().connect_accepted_socket(
+            lambda: protocol, connection
+        )
+        self._connections = {t for t in self._connections if not t.is_closing()}
+        self._connections.add(transport)
+
+    def _say(self, line: str) -> None:
+        now = time.strftime("%Y/%m/%d %H:%M:%S", time.gmtime())
+        self.log.write(f"{now} {line}\n".encode(errors="replace"))
+
+    def _end(self, status: int) -> None:
+        """As a process that ends: its sockets close."""
+        if self._status.done():
+            return
+        if self._listener is not None:
+            asyncio.get_running_loop().remove_reader(self._listener)
+            self._listener.close()
+        for task in self._accepting:
+            task.cancel()
+        for transport in self._connections:
+            transport.abort()  # as a kernel closes what a process had open
+        self.log.end()
+        self._status.set_result(status)
+
+
+class ProgramContainer:
+    """A program of this machine, its output in the log."""
+
+    def __init__(self, program: Process, log: Log) -> None:
+        self.program: Process | None = program
+        self._program = program
+        self.log = log
+
+    @classmethod
+    async def begin(
+        cls, home: Home, command: Sequence[str], environ: Mapping[str, str], folder: str
+    ) -> ProgramContainer:
+        """Start it. Raises OSError as execve did."""
+        log = Log()
+        null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+        reading, writing = os.pipe2(os.O_CLOEXEC)
+        try:
+            streams = Streams(null, writing, writing)
+            program = await start(home.place(), command, environ, folder, streams)
+        except OSError:
+            os.close(reading)
+            raise
+        finally:
+            os.close(null)
+            os.close(writing)
+        _pump(reading, log)
+        return cls(program, log)
+
+    async def wait(self) -> int:
+        """See Container."""
+        return await self._program.wait()
+
+    def signal(self, number: int) -> None:
+        """See Container."""
+        self._program.signal(number)
+
+
+def _pump(reading: int, log: Log) -> None:
+    """Carry what comes out of a pipe into a log, until all its writers are gone."""
+    loop = asyncio.get_running_loop()
+    os.set_blocking(reading, False)
+
+    def read() -> None:
+        data = os.read(reading, _CHUNK)
+        log.write(data)
+        if not data:
+            loop.remove_reader(reading)
+            os.close(reading)
+            log.end()
+
+    loop.add_reader(reading, read)

@@ -1,0 +1,114 @@
+"""Questions to a lab that stays, over the socket in its folder: one JSON line, and the answer."""
+
+from __future__ import annotations
+
+import array
+import asyncio
+import contextlib
+import json
+import socket
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, NamedTuple, TypeAlias
+
+from ..errors import LabError, SecondhopError, UsageError
+from .state import State
+
+_SECONDS = 10.0
+_PAUSE_SECONDS = 0.1
+_MOST = 1 << 20
+_SPACE = socket.CMSG_SPACE(16 * array.array("i").itemsize)
+
+
+class Answer(NamedTuple):
+    """What a lab says, and descriptors that come with it; the lab's own stay its own."""
+
+    value: Any
+    descriptors: Sequence[int] = ()
+
+
+Handler: TypeAlias = Callable[[Mapping[str, Any]], Awaitable[Answer]]
+
+
+def ask(state: State, verb: str, **arguments: Any) -> Answer:
+    """Put a question to a lab. Raises UsageError if it is not up, and what the lab raises."""
+    if state.keeper() is None:
+        raise not_up(state)
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.settimeout(_SECONDS)
+        try:
+            with state.address() as address:
+                sock.connect(address)
+            sock.sendall(json.dumps({"verb": verb, **arguments}).encode() + b"\n")
+            data, descriptors = b"", array.array("i")
+            while not data.endswith(b"\n"):
+                more, ancillary, _, _ = sock.recvmsg(_MOST, _SPACE, socket.MSG_CMSG_CLOEXEC)
+                for level, kind, body in ancillary:
+                    if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
+                        descriptors.frombytes(body[: len(body) - len(body) % 4])
+                if not more:
+                    raise ConnectionError("it hung up")
+                data += more
+        except OSError as error:
+            raise LabError(
+                f"the lab {state.name} does not answer: {error}",
+                f"Take it down: `secondhop lab down --name {state.name}`.",
+            ) from None
+    answer = json.loads(data)
+    if "error" in answer:
+        raise _REFUSALS.get(answer["exitCode"], LabError)(answer["error"], answer["remedy"])
+    return Answer(answer["value"], descriptors)
+
+
+_REFUSALS = {UsageError.exit_code: UsageError}
+
+
+def not_up(state: State) -> UsageError:
+    """The lab is not there, and why if it is known."""
+    why = state.note()
+    return UsageError(
+        f"the lab {state.name} is not up" + (f": {why}" if why else ""),
+        f"Start it: `secondhop lab up --name {state.name}`; `secondhop lab list` shows those that"
+        " are there.",
+    )
+
+
+async def serve(listener: socket.socket, handle: Handler) -> None:
+    """Answer until cancelled."""
+    loop = asyncio.get_running_loop()
+    async with asyncio.TaskGroup() as group:
+        while True:
+            try:
+                connection, _ = await loop.sock_accept(listener)
+            except OSError:  # out of descriptors, for a while
+                await asyncio.sleep(_PAUSE_SECONDS)
+                continue
+            group.create_task(_serve_one(connection, handle))
+
+
+async def _serve_one(connection: socket.socket, handle: Handler) -> None:
+    loop = asyncio.get_running_loop()
+    with connection, contextlib.suppress(OSError, ValueError):  # also what is no question
+        data = b""
+        async with asyncio.timeout(_SECONDS):
+            while not data.endswith(b"\n"):
+                more = await loop.sock_recv(connection, _MOST)
+                if not more:
+                    return
+                data += more
+            value, descriptors = await _answered(json.loads(data), handle)
+            body = json.dumps(value).encode() + b"\n"
+            sent = 0
+            if descriptors:
+                connection.setblocking(True)  # a few bytes; the peer has just written and waits
+                sent = socket.send_fds(connection, [body[:1]], list(descriptors))
+                connection.setblocking(False)
+            await loop.sock_sendall(connection, body[sent:])
+
+
+async def _answered(question: Mapping[str, Any], handle: Handler) -> Answer:
+    try:
+        value, descriptors = await handle(question)
+    except SecondhopError as error:
+        told = {"error": error.message, "remedy": error.remedy, "exitCode": error.exit_code}
+        return Answer(told)
+    return Answer({"value": value}, descriptors)

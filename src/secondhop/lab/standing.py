@@ -1,0 +1,252 @@
+"""The supervisor's life in a lab that stays: the embedded cluster, its API on a port, and answers
+to the `secondhop lab` commands."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import json
+import os
+import resource
+import socket
+import time
+import traceback
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..apiserver.bootstrap import bootstrap
+from ..apiserver.http.app import App
+from ..apiserver.http.credentials import make_credentials, server_context
+from ..apiserver.http.kubeconfig import kubeconfig
+from ..apiserver.http.serve import serving
+from ..client import Object, meta
+from ..controllers.conditions import is_true
+from ..controllers.loop import Settings
+from ..controllers.run import run as run_controllers
+from ..errors import ApiError, LabError, SecondhopError, UsageError
+from ..manifests import Lab
+from ..model.cluster import Cluster
+from . import linux
+from .control import Answer, serve
+from .embedded import Embedded, PodAgent, first_of
+from .process import Process
+
+_READY_SECONDS = 60.0
+_REAP_SECONDS = 1.0
+_SHORT = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN, errno.ENOSPC)
+_CONTAINER = (
+    linux.CLONE_NEWNS
+    | linux.CLONE_NEWUTS
+    | linux.CLONE_NEWIPC
+    | linux.CLONE_NEWNET
+    | linux.CLONE_NEWPID
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A lab as it was asked for. described: what its Lab document says. objects: to be created once
+    the nodes are ready. kubeconfig: the file to be written."""
+
+    name: str
+    base: Cluster
+    described: Lab
+    objects: Sequence[Object]
+    kubeconfig: Path
+
+
+def main(order: Order, channel: socket.socket, control: socket.socket, api: socket.socket) -> None:
+    """Live until killed. What is told on the channel, and how this ends, says `keeper`."""
+
+    def tell(**message: Any) -> None:
+        channel.sendall(json.dumps(message).encode() + b"\n")
+
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    for listener in (control, api):
+        listener.setblocking(False)
+    try:
+        asyncio.run(_Standing(order).live(control, api, tell))
+    except BaseExceptionGroup as group:
+        _tell_of(first_of(group), tell)
+    except Exception as error:
+        _tell_of(error, tell)
+
+
+def _tell_of(error: BaseException, tell: Any) -> None:
+    if isinstance(error, SecondhopError):
+        tell(error=error.message, remedy=error.remedy, exitCode=error.exit_code)
+        return
+    if isinstance(error, OSError) and error.errno in _SHORT:
+        said = f"the system refuses the lab what it needs: {error.strerror}"
+        tell(error=said, remedy="Raise the limit (`ulimit -a`), or make it smaller.", exitCode=3)
+        return
+    said = "".join(traceback.format_exception(error))
+    tell(error=said, remedy="This is a defect of secondhop: please report it.", exitCode=3)
+
+
+class _Standing:
+    """One lab."""
+
+    def __init__(self, order: Order) -> None:
+        self._order = order
+        self._begun = time.time()
+        self._own = {
+            name: os.open(f"/proc/self/ns/{name}", os.O_RDONLY | os.O_CLOEXEC)
+            for name in ("user", "pid")
+        }
+
+    async def live(self, control: socket.socket, api: socket.socket, tell: Any) -> None:
+        """Build it, tell that it is ready, and stay."""
+        order = self._order
+        port = api.getsockname()[1]
+        credentials = make_credentials(["127.0.0.1", "localhost"])
+        self._lab = Embedded(order.base)
+        bootstrap(self._lab.server, order.base.cni.service_cidrs[0], port)
+        inside = self._lab.wiring.client.namespace.socket(socket.AF_INET, socket.SOCK_STREAM)
+        inside.bind(("127.0.0.1", port))
+        inside.listen(128)
+        self._url = f"https://127.0.0.1:{port}"
+        agent = PodAgent(self._lab.api, self._lab.kubelets)
+        hosts = [f"127.0.0.1:{port}", f"localhost:{port}"]
+        app = App(self._lab.server, agent, credentials, hosts)
+        _write_secret(order.kubeconfig, kubeconfig(f"lab-{order.name}", self._url, credentials))
+        async with (
+            serving(app, [api, inside], server_context(credentials)),
+            asyncio.TaskGroup() as group,
+        ):
+            group.create_task(self._lab.run())
+            group.create_task(run_controllers(self._lab.api, _settings(order)))
+            group.create_task(serve(control, self._answer))
+            group.create_task(_reap())
+            await self._ready(tell)
+
+    async def _ready(self, tell: Any) -> None:
+        wanted = len(self._order.base.nodes)
+        tell(doing=f"waiting for {wanted} nodes")
+        try:
+            async with asyncio.timeout(_READY_SECONDS):
+                while sum(is_true(node, "Ready") for node in await self._nodes()) < wanted:
+                    await asyncio.sleep(0.01)
+        except TimeoutError:
+            raise LabError(
+                f"the nodes were not ready within {_READY_SECONDS:.0f} s", "Ask for fewer nodes."
+            ) from None
+        for value in self._order.objects:
+            await self._create(value)
+        tell(ready=True, url=self._url)
+
+    async def _create(self, value: Object) -> None:
+        namespace, name = meta(value)
+        if namespace:
+            await self._namespace(namespace)
+        try:
+            await self._lab.api.create(value)
+        except ApiError as error:
+            raise UsageError(
+                f"{value['kind']} {name}: {error.message}", "Correct it in the files given with -f."
+            ) from None
+
+    async def _namespace(self, name: str) -> None:
+        try:
+            await self._lab.api.get("Namespace", name)
+        except ApiError:
+            metadata = {"name": name}
+            await self._lab.api.create(
+                {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}
+            )
+
+    async def _nodes(self) -> Sequence[Object]:
+        return (await self._lab.api.list("Node")).items
+
+    # --- questions ----------------------------------------------------------------------------
+
+    async def _answer(self, question: Mapping[str, Any]) -> Answer:
+        match question:
+            case {"verb": "enter", "where": str(where)}:
+                return self._enter(where)
+            case {"verb": "status"}:
+                return Answer(await self._status())
+        raise UsageError("the lab does not know this question", "Use `secondhop lab --help`.")
+
+    async def _status(self) -> Any:
+        nodes = await self._nodes()
+        pods = (await self._lab.api.list("Pod")).items
+        return {
+            "name": self._order.name,
+            "url": self._url,
+            "seconds": time.time() - self._begun,
+            "memoryMiB": _memory_mib(),
+            "nodes": [{"name": meta(node)[1], "ready": is_true(node, "Ready")} for node in nodes],
+            "pods": {"all": len(pods), "ready": sum(is_true(pod, "Ready") for pod in pods)},
+            "services": len((await self._lab.api.list("Service")).items),
+        }
+
+    def _enter(self, where: str) -> Answer:
+        """The namespaces of `client`, `router`, `node/NAME` or `pod/[NAMESPACE/]NAME`: pairs of a
+        descriptor (by its place among those sent) and the kinds to enter."""
+        user, kinds = self._own["user"], [linux.CLONE_NEWUSER]
+        kind, _, name = where.partition("/")
+        if kind == "pod":
+            where, program = self._pod(name)
+            if program is not None:
+                return Answer([*kinds, _CONTAINER], [user, program.pidfd])
+        try:
+            network = self._lab.wiring.namespace(where)
+        except KeyError:
+            raise UsageError(
+                f"there is no {where} in the lab",
+                f"Use client, router, node/NAME ({', '.join(self._lab.kubelets)}) or pod/NAME.",
+            ) from None
+        kinds += [linux.CLONE_NEWNET, linux.CLONE_NEWPID]
+        return Answer(kinds, [user, network.fd, self._own["pid"]])
+
+    def _pod(self, name: str) -> tuple[str, Process | None]:
+        """Whose network a pod uses, and the program that has its other namespaces, if any."""
+        namespace, _, name = name.rpartition("/")
+        for kubelet in self._lab.kubelets.values():
+            if (found := kubelet.inside(namespace or "default", name)) is not None:
+                return found
+        raise UsageError(
+            f"no pod {namespace or 'default'}/{name} runs in the lab",
+            "See `kubectl get pods -A`; write pod/NAMESPACE/NAME for another namespace.",
+        )
+
+
+async def _reap() -> None:
+    """Wait for the orphans of `lab exec`, whose parent is the first process of this pid namespace.
+    A child of our own is waited for at once by who started it."""
+    before = 0
+    while True:
+        await asyncio.sleep(_REAP_SECONDS)
+        now = 0
+        with contextlib.suppress(ChildProcessError):  # it has no children
+            if found := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+                now = found.si_pid
+        if now and now == before:
+            os.waitpid(now, 0)
+        before = now
+
+
+def _settings(order: Order) -> Settings:
+    return Settings(
+        placement=order.described.placement,
+        node_grace_seconds=order.described.node_grace_seconds,
+        kube_version=order.base.kube_version,
+    )
+
+
+def _write_secret(path: Path, text: str) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with open(descriptor, "w") as file:
+        file.write(text)
+
+
+def _memory_mib() -> float:
+    """What this process holds that no other does."""
+    with open("/proc/self/smaps_rollup") as rollup:
+        fields = dict(line.split(":", 1) for line in list(rollup)[1:])
+    return sum(int(fields[name].split()[0]) for name in ("Private_Clean", "Private_Dirty")) / 1024

@@ -1,0 +1,219 @@
+"""What kubectl changes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from .conftest import Kube
+
+WEB = """\
+apiVersion: apps/v1
+kind: Deployment
+metadata:
+  name: traffic-test
+spec:
+  replicas: 1
+  selector:
+    matchLabels: {app: traffic-test}
+  template:
+    metadata:
+      labels: {app: traffic-test}
+    spec:
+      containers:
+      - name: whoami
+        image: traefik/whoami
+        ports:
+        - containerPort: 80
+---
+apiVersion: v1
+kind: Service
+metadata:
+  name: traffic-test
+spec:
+  type: NodePort
+  selector: {app: traffic-test}
+  ports:
+  - port: 80
+    nodePort: 30316
+"""
+BOTH = "deployment.apps/traffic-test {0}\nservice/traffic-test {0}\n"
+
+
+@pytest.fixture
+def manifest(tmp_path: Path) -> Path:
+    path = tmp_path / "web.yaml"
+    path.write_text(WEB)
+    return path
+
+
+def field(kube: Kube, what: str, path: str) -> str:
+    return kube("get", what, "-o", f"jsonpath={{{path}}}")
+
+
+def test_apply(kube: Kube, manifest: Path) -> None:
+    apply = "apply", "-f", str(manifest)
+    assert kube(*apply, "--dry-run=server") == BOTH.replace("\n", " (server dry run)\n").format(
+        "created"
+    )
+    assert kube(*apply) == BOTH.format("created")
+    assert kube(*apply) == BOTH.format("unchanged")
+    manifest.write_text(WEB.replace("replicas: 1", "replicas: 3").replace("30316", "30317"))
+    diff = kube.run("diff", "-f", str(manifest))
+    assert diff.returncode == 1, diff.stderr
+    assert "-  - nodePort: 30316\n+  - nodePort: 30317\n" in diff.stdout
+    assert kube(*apply) == BOTH.format("configured")
+    assert field(kube, "deploy/traffic-test", ".spec.replicas") == "3"
+    assert field(kube, "svc/traffic-test", ".spec.ports[*].nodePort") == "30317"
+    assert kube("delete", "-f", str(manifest)) == (
+        'deployment.apps "traffic-test" deleted{0}\nservice "traffic-test" deleted{0}\n'.format(
+            " from default namespace" if kube.minor >= 34 else ""
+        )
+    )
+
+
+def test_unknown_fields_are_refused_by_the_server(kube: Kube, manifest: Path) -> None:
+    manifest.write_text(WEB.replace("replicas:", "replica:"))
+    text = kube.fails("apply", "-f", str(manifest))
+    assert 'unknown field "spec.replica"' in text
+    done = kube.run("apply", "-f", str(manifest), "--validate=warn")
+    assert 'Warning: unknown field "spec.replica"' in done.stderr
+
+
+def test_server_side_apply_is_refused_clearly(kube: Kube, manifest: Path) -> None:
+    text = kube.fails("apply", "--server-side", "-f", str(manifest))
+    assert "use kubectl apply without --server-side" in text
+
+
+def test_create_and_replace(kube: Kube, manifest: Path) -> None:
+    assert kube("create", "-f", str(manifest)) == BOTH.format("created")
+    text = kube.fails("create", "-f", str(manifest))
+    assert "Error from server (AlreadyExists): error when creating" in text
+    assert 'deployments.apps "traffic-test" already exists' in text
+    assert "30316: provided port is already allocated" in text
+    assert kube("replace", "-f", str(manifest)) == BOTH.format("replaced")
+    assert "replaced" in kube("replace", "--force", "-f", str(manifest))
+
+
+def test_create_what_go_sends_as_protobuf(kube: Kube) -> None:
+    create = "create", "deployment", "proto", "--image=traefik/whoami"
+    assert kube(*create, "--replicas=0", "--port=80", "--", "whoami", "--port=80") == (
+        "deployment.apps/proto created\n"
+    )
+    spec = json.loads(kube("get", "deploy", "proto", "-o", "json"))["spec"]
+    assert spec["replicas"] == 0
+    container = spec["template"]["spec"]["containers"][0]
+    assert container["command"] == ["whoami", "--port=80"]
+    assert container["ports"] == [{"containerPort": 80, "protocol": "TCP"}]
+    assert kube("create", "service", "nodeport", "proto", "--tcp=80:8080", "--node-port=30090")
+    assert field(kube, "svc/proto", ".spec.ports[0].nodePort") == "30090"
+    assert kube("create", "configmap", "proto", "--from-literal=a=b") == "configmap/proto created\n"
+    assert field(kube, "cm/proto", ".data.a") == "b"
+    assert kube("create", "namespace", "proto") == "namespace/proto created\n"
+    assert kube("create", "deployment", "dry", "--image=x", "--dry-run=server")
+    kube.fails("get", "deploy", "dry")
+
+
+def test_expose_and_run(kube: Kube) -> None:
+    assert kube("expose", "deploy", "web", "--name=two", "--port=80", "--type=NodePort") == (
+        "service/two exposed\n"
+    )
+    assert kube("run", "one", "--image=traefik/whoami") == "pod/one created\n"
+
+
+@pytest.mark.parametrize(
+    ("form", "patch"),
+    [
+        ([], '{"spec": {"externalTrafficPolicy": "Local"}}'),
+        (["--type=merge"], '{"spec": {"externalTrafficPolicy": "Local"}}'),
+        (
+            ["--type=json"],
+            '[{"op": "replace", "path": "/spec/externalTrafficPolicy", "value": "Local"}]',
+        ),
+    ],
+)
+def test_patch(kube: Kube, form: list[str], patch: str) -> None:
+    command = "patch", "svc", "web", *form, "-p", patch
+    assert kube(*command) == "service/web patched\n"
+    assert kube(*command) == "service/web patched (no change)\n"
+    assert field(kube, "svc/web", ".spec.externalTrafficPolicy") == "Local"
+
+
+def test_edit(kube: Kube) -> None:
+    editor = "sed -i s/30080/30081/"
+    assert kube("edit", "svc", "web", KUBE_EDITOR=editor) == "service/web edited\n"
+    assert field(kube, "svc/web", ".spec.ports[0].nodePort") == "30081"
+
+
+def test_small_changes(kube: Kube) -> None:
+    assert kube("scale", "deploy/web", "--replicas=3") == "deployment.apps/web scaled\n"
+    assert field(kube, "deploy/web", ".spec.replicas") == "3"
+    assert kube("set", "image", "deploy/web", "web=x:2") == "deployment.apps/web image updated\n"
+    assert field(kube, "deploy/web", ".spec.template.spec.containers[0].image") == "x:2"
+    assert kube("label", "svc", "web", "a=b") == "service/web labeled\n"
+    assert kube("annotate", "svc", "web", "a=b") == "service/web annotated\n"
+    assert kube("label", "svc", "web", "a-") == "service/web unlabeled\n"
+    assert kube("set", "selector", "svc", "web", "app=other") == "service/web selector updated\n"
+    assert kube("rollout", "restart", "deploy/web") == "deployment.apps/web restarted\n"
+    assert "web" in kube("rollout", "history", "deploy/web")
+
+
+def test_nodes(kube: Kube) -> None:
+    assert kube("cordon", "gz1") == "node/gz1 cordoned\n"
+    assert "SchedulingDisabled" in kube("get", "nodes")
+    assert kube("uncordon", "gz1") == "node/gz1 uncordoned\n"
+    assert kube("taint", "node", "gz1", "a=b:NoSchedule") == "node/gz1 tainted\n"
+    assert field(kube, "node/gz1", ".spec.taints[0].key") == "a"
+    # Nothing ends pods here: drain evicts, and waits in vain.
+    done = kube.run("drain", "gz1", "--force", "--timeout=1s")
+    assert "evicting pod default/web" in done.stdout + done.stderr
+    assert field(kube, "pod/web", ".metadata.deletionTimestamp")
+
+
+def test_delete(kube: Kube) -> None:
+    kube("delete", "deploy", "web", "--cascade=orphan", "--wait=false")
+    assert field(kube, "deploy/web", ".metadata.finalizers") == '["orphan"]'
+    kube("patch", "deploy", "web", "--type=merge", "-p", '{"metadata": {"finalizers": null}}')
+    kube.fails("get", "deploy", "web")
+    assert kube("delete", "svc", "web", "--wait").startswith('service "web" deleted')
+    kube("delete", "pod", "web", "--wait=false")
+    assert field(kube, "pod/web", ".metadata.deletionGracePeriodSeconds") == "30"
+    assert "force deleted" in kube("delete", "pod", "web", "--grace-period=0", "--force")
+    assert "not found" in kube.fails("get", "pod", "web")
+    kube("create", "configmap", "one")
+    kube("create", "configmap", "two")
+    kube("delete", "configmaps", "--all")
+    assert kube("get", "cm", "-o", "name") == ""
+
+
+@pytest.mark.parametrize(
+    ("command", "text"),
+    [
+        ("get svc none", 'Error from server (NotFound): services "none" not found\n'),
+        ("get teapots", 'error: the server doesn\'t have a resource type "teapots"\n'),
+        (
+            "create service nodeport web --tcp=80",
+            'error: failed to create NodePort service: services "web" already exists\n',
+        ),
+        (
+            "create service nodeport two --tcp=80 --node-port=80",
+            'error: failed to create NodePort service: Service "two" is invalid: '
+            "spec.ports[0].nodePort: Invalid value: 80: provided port is not in the valid range. "
+            "The range of valid ports is 30000-32767\n",
+        ),
+        (
+            "delete namespace default",
+            'Error from server (Forbidden): namespaces "default" is forbidden: this namespace may '
+            "not be deleted\n",
+        ),
+    ],
+)
+def test_refusals(kube: Kube, command: str, text: str) -> None:
+    assert kube.fails(*command.split()) == text
+
+
+def test_what_is_not_served_is_refused_in_words(kube: Kube) -> None:
+    for command in ("debug web --image=x --target=web", "create token default", "top pods"):
+        assert "error" in kube.fails(*command.split()).lower()

@@ -1,0 +1,356 @@
+"""The API over HTTPS as any client may speak to it: who is let in, and what answers look like."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import ssl
+import stat
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from serving import FakeAgent, Served, a_cluster, listener, over_https
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosedError, InvalidStatus
+from websockets.typing import Subprotocol
+
+from secondhop.apiserver.http.app import App
+from secondhop.apiserver.http.credentials import make_credentials, server_context
+from secondhop.apiserver.http.serve import serving
+
+from .helpers import config_map
+
+TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"
+CREDENTIALS = make_credentials(["127.0.0.1"])
+MAPS = "/api/v1/namespaces/default/configmaps"
+
+
+def tls(served: Served) -> ssl.SSLContext:
+    return ssl.create_default_context(cadata=served.credentials.authority)
+
+
+def bearer(served: Served) -> dict[str, str]:
+    return {"authorization": f"Bearer {served.credentials.token}"}
+
+
+def speak(scenario: Callable[[httpx.AsyncClient, Served], Awaitable[None]]) -> None:
+    """Runs a scenario with a client that has the token."""
+
+    async def main() -> None:
+        async with (
+            over_https(a_cluster()) as served,
+            httpx.AsyncClient(
+                base_url=served.url, headers=bearer(served), verify=tls(served), timeout=10
+            ) as client,
+        ):
+            await scenario(client, served)
+
+    asyncio.run(asyncio.wait_for(main(), 20))
+
+
+def ask(method: str, path: str, **more: Any) -> httpx.Response:
+    """One request to an app of its own, without a network."""
+    server, host = a_cluster(), "127.0.0.1:6443"
+    app = App(server, FakeAgent(server), CREDENTIALS, [host])
+    more["headers"] = {"authorization": f"Bearer {CREDENTIALS.token}"} | more.get("headers", {})
+
+    async def main() -> httpx.Response:
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url=f"https://{host}") as client:
+            return await client.request(method, path, **more)
+
+    return asyncio.run(asyncio.wait_for(main(), 10))
+
+
+def is_status(answer: httpx.Response, code: int, reason: str) -> bool:
+    value = answer.json()
+    return (answer.status_code, value["kind"], value["code"], value["reason"]) == (
+        code,
+        "Status",
+        code,
+        reason,
+    )
+
+
+@pytest.mark.parametrize(
+    ("headers", "code", "reason"),
+    [
+        ({"authorization": ""}, 401, "Unauthorized"),
+        ({"authorization": "Bearer x"}, 401, "Unauthorized"),
+        ({"authorization": "Basic x"}, 401, "Unauthorized"),
+        ({"host": "evil.example"}, 421, "MisdirectedRequest"),
+        ({"host": "127.0.0.1:1"}, 421, "MisdirectedRequest"),
+        ({"origin": "https://evil.example"}, 403, "Forbidden"),
+        ({"origin": "null"}, 403, "Forbidden"),
+    ],
+)
+@pytest.mark.parametrize("path", ["/api/v1/pods", "/healthz", "/nowhere"])
+def test_who_is_not_let_in(path: str, headers: dict[str, str], code: int, reason: str) -> None:
+    assert is_status(ask("GET", path, headers=headers), code, reason)
+
+
+def test_the_same_origin_and_the_other_name_are_let_in() -> None:
+    async def scenario(client: httpx.AsyncClient, served: Served) -> None:
+        host = f"localhost:{served.port}"
+        headers = {"host": host, "origin": f"https://{host}"}
+        assert (await client.get("/healthz", headers=headers)).text == "ok"
+
+    speak(scenario)
+
+
+def test_a_websocket_is_guarded_like_everything_else() -> None:
+    async def scenario(client: httpx.AsyncClient, served: Served) -> None:
+        url = f"wss://127.0.0.1:{served.port}/api/v1/namespaces/default/pods/web/exec?command=id"
+        for headers, code in (
+            ({}, 401),
+            (bearer(served) | {"origin": "https://evil.example"}, 403),
+            (bearer(served), 400),  # let in, but it offers no protocol
+        ):
+            with pytest.raises(InvalidStatus) as error:
+                await connect(url, ssl=tls(served), additional_headers=headers)
+            assert error.value.response.status_code == code
+            assert json.loads(error.value.response.body or b"")["kind"] == "Status"
+
+    speak(scenario)
+
+
+def test_other_ca_other_server() -> None:
+    one, other = (make_credentials(["127.0.0.1"]) for _ in range(2))
+    assert one.token != other.token
+    assert one.token not in repr(one)
+    assert one.key not in repr(one)
+
+
+def test_the_kubeconfig_is_for_its_owner_only(tmp_path: Path) -> None:
+    async def scenario(client: httpx.AsyncClient, served: Served) -> None:
+        assert stat.S_IMODE(served.kubeconfig(tmp_path).stat().st_mode) == 0o600
+
+    speak(scenario)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "code", "reason"),
+    [
+        ("GET", "/api/v1/teapots", 404, "NotFound"),
+        ("GET", "/apis/none/v1/pods", 404, "NotFound"),
+        ("GET", "/apis/none", 404, "NotFound"),
+        ("GET", "/api/v2", 404, "NotFound"),
+        ("GET", "/api/v1/pods/web", 404, "NotFound"),
+        ("GET", "/api/v1/namespaces/default/nodes", 404, "NotFound"),
+        ("GET", "/api/v1/namespaces/default/pods/a/b/c", 404, "NotFound"),
+        ("GET", "/api/v1/namespaces/default/configmaps/a/log", 404, "NotFound"),
+        ("GET", "/openapi/v3/apis/none/v1", 404, "NotFound"),
+        ("GET", f"{MAPS}/none", 404, "NotFound"),
+        ("POST", f"{MAPS}/one", 405, "MethodNotAllowed"),
+        ("PUT", MAPS, 405, "MethodNotAllowed"),
+        ("OPTIONS", MAPS, 405, "MethodNotAllowed"),
+        ("DELETE", "/api/v1/configmaps", 405, "MethodNotAllowed"),
+        ("POST", "/version", 405, "MethodNotAllowed"),
+        ("DELETE", "/api/v1/namespaces", 405, "MethodNotAllowed"),
+        ("GET", f"{MAPS}?limit=-1", 400, "BadRequest"),
+        ("GET", f"{MAPS}?labelSelector==", 400, "BadRequest"),
+        ("GET", f"{MAPS}?continue=x", 400, "BadRequest"),
+        ("GET", f"{MAPS}?watch=1&sendInitialEvents=1", 422, "Invalid"),
+        ("GET", f"{MAPS}?watch=1&resourceVersion=x", 400, "BadRequest"),
+        ("GET", f"{MAPS}?resourceVersionMatch=Exact&resourceVersion=1", 410, "Expired"),
+        ("GET", f"{MAPS}?includeObject=x", 400, "BadRequest"),
+        ("DELETE", f"{MAPS}?dryRun=Some", 400, "BadRequest"),
+        ("DELETE", f"{MAPS}?propagationPolicy=Sideways", 400, "BadRequest"),
+    ],
+)
+def test_refusals_are_statuses(method: str, path: str, code: int, reason: str) -> None:
+    assert is_status(ask(method, path), code, reason)
+
+
+@pytest.mark.parametrize(
+    ("media", "body", "code"),
+    [
+        ("application/json", b"{", 400),
+        ("application/json", b"[]", 400),
+        ("application/json", b'"text"', 400),
+        ("application/json", b"[" * 200_000, 400),
+        ("application/json", b"\xff", 400),
+        ("application/json", b'{"metadata": {"generation": NaN}}', 400),
+        ("application/json", b"x" * (3 << 20 | 1), 413),
+        ("application/yaml", b"a: [", 400),
+        ("application/yaml", b"a: 1\n---\nb: 1", 400),
+        ("application/yaml", b"\xff", 400),
+        ("application/vnd.kubernetes.protobuf", b"k8s\0\xff", 400),
+        ("application/vnd.kubernetes.protobuf", b"k8s", 400),
+        ("application/cbor", b"\xa0", 415),
+    ],
+)
+def test_bodies_that_cannot_be_read(media: str, body: bytes, code: int) -> None:
+    answer = ask("POST", MAPS, content=body, headers={"content-type": media})
+    assert (answer.status_code, answer.json()["kind"]) == (code, "Status")
+
+
+def test_a_body_may_be_yaml() -> None:
+    text = "metadata: {name: one}\ndata: {a: b}\n"
+    answer = ask("POST", MAPS, content=text, headers={"content-type": "application/yaml"})
+    assert (answer.status_code, answer.json()["data"]) == (201, {"a": "b"})
+
+
+def test_half_of_a_surrogate_pair_breaks_no_answer() -> None:
+    text = '{"metadata": {"name": "one"}, "data": {"a": "\\ud800"}}'
+    answer = ask("POST", MAPS, content=text, headers={"content-type": "application/json"})
+    assert (answer.status_code, answer.json()["data"]) == (201, {"a": "?"})
+
+
+def test_a_field_that_is_said_twice_is_told_of() -> None:
+    text = '{"metadata": {"name": "one"}, "data": {"a": "b"}, "data": {"a": "c"}}'
+    answer = ask("POST", MAPS, content=text, headers={"content-type": "application/json"})
+    assert answer.headers["warning"] == '299 - "duplicate field \\"data\\""'
+
+
+def test_unknown_fields_are_told_of_in_a_header() -> None:
+    answer = ask("POST", f"{MAPS}?fieldValidation=Warn", json=config_map() | {"Data\u2028": {}})
+    assert answer.headers["warning"] == '299 - "unknown field \\"Data\\""'
+    answer = ask("POST", f"{MAPS}?fieldValidation=Strict", json=config_map() | {"Data": {}})
+    assert is_status(answer, 400, "BadRequest")
+    answer = ask("POST", f"{MAPS}?fieldValidation=Sometimes", json=config_map())
+    assert is_status(answer, 400, "BadRequest")
+
+
+@pytest.mark.parametrize(
+    ("accept", "kind"),
+    [
+        ("", "NamespaceList"),
+        ("*/*", "NamespaceList"),
+        ("application/vnd.kubernetes.protobuf,application/json", "NamespaceList"),
+        (f"{TABLE},application/json", "Table"),
+        ("application/json;as=Table;g=meta.k8s.io;v=v1beta1,application/json", "NamespaceList"),
+        (TABLE.replace("Table", "PartialObjectMetadataList"), "PartialObjectMetadataList"),
+        ("application/vnd.kubernetes.protobuf", "Status"),
+        ("text/html", "Status"),
+    ],
+)
+def test_the_form_that_is_asked_for(accept: str, kind: str) -> None:
+    answer = ask("GET", "/api/v1/namespaces", headers={"accept": accept})
+    assert answer.json()["kind"] == kind
+    assert answer.status_code == (406 if kind == "Status" else 200)
+
+
+def test_a_write_is_shown_in_the_form_that_is_asked_for() -> None:
+    head = {"accept": TABLE}
+    assert ask("POST", f"{MAPS}?dryRun=All", json=config_map(), headers=head).json()["rows"]
+    head = {"accept": "application/vnd.kubernetes.protobuf"}
+    assert is_status(ask("POST", MAPS, json=config_map(), headers=head), 406, "NotAcceptable")
+
+
+def test_discovery_in_both_forms() -> None:
+    kind = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
+    answer = ask("GET", "/apis", headers={"accept": kind})
+    assert answer.headers["content-type"] == kind
+    assert "apps" in [group["metadata"]["name"] for group in answer.json()["items"]]
+    assert ask("GET", "/apis").json()["kind"] == "APIGroupList"
+    assert ask("GET", "/apis/apps").json()["kind"] == "APIGroup"
+    names = [each["name"] for each in ask("GET", "/apis/apps/v1").json()["resources"]]
+    assert {"deployments", "deployments/scale", "deployments/status"} <= set(names)
+
+
+def test_every_reference_of_an_openapi_document_is_in_it() -> None:
+    async def scenario(client: httpx.AsyncClient, served: Served) -> None:
+        paths = (await client.get("/openapi/v3")).json()["paths"]
+        assert len(paths) > 3
+        for place in paths.values():
+            answer = await client.get(place["serverRelativeURL"])
+            named = {f"#/components/schemas/{n}" for n in answer.json()["components"]["schemas"]}
+            references = {part.split('"')[0] for part in answer.text.split('"$ref":"')[1:]}
+            assert references <= named
+
+    speak(scenario)
+
+
+def test_a_watch_with_all_that_there_is_first() -> None:
+    query = "watch=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&timeoutSeconds=1"
+    answer = ask("GET", f"/api/v1/namespaces?{query}&allowWatchBookmarks=true")
+    lines = [json.loads(line) for line in answer.text.splitlines()]
+    assert [line["type"] for line in lines] == ["ADDED"] * 4 + ["BOOKMARK"]
+    assert lines[-1]["object"]["metadata"]["annotations"] == {"k8s.io/initial-events-end": "true"}
+
+
+def test_a_watch_of_tables() -> None:
+    query = "watch=1&timeoutSeconds=1&fieldSelector=metadata.name%3Ddefault"
+    answer = ask("GET", f"/api/v1/namespaces?{query}", headers={"accept": TABLE})
+    (line,) = map(json.loads, answer.text.splitlines())
+    assert line["object"]["kind"] == "Table"
+    assert line["object"]["rows"][0]["cells"][:2] == ["default", "Active"]
+
+
+def test_deletions_by_body_by_query_and_of_many() -> None:
+    async def scenario(client: httpx.AsyncClient, served: Served) -> None:
+        for name in ("one", "two", "three"):
+            await client.post(MAPS, json=config_map(name))
+        await client.post(MAPS, json=config_map("kept") | {"metadata": {"name": "kept"}})
+        dry = await client.delete(f"{MAPS}/one?dryRun=All")
+        assert dry.json()["status"] == "Success"
+        wrong = {"preconditions": {"uid": "other"}}
+        answer = await client.request("DELETE", f"{MAPS}/one", json=wrong)
+        assert is_status(answer, 409, "Conflict")
+        assert (await client.delete(f"{MAPS}/one")).json()["details"]["uid"]
+        answer = await client.delete(f"{MAPS}?fieldSelector=metadata.name!=kept")
+        assert answer.json()["status"] == "Success"
+        (left,) = (await client.get(MAPS)).json()["items"]
+        assert left["metadata"]["name"] == "kept"
+
+    speak(scenario)
+
+
+def test_what_breaks_inside_is_a_status_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scenario(client: httpx.AsyncClient, served: Served) -> None:
+        monkeypatch.setattr(served.server, "list", None)
+        assert is_status(await client.get(MAPS), 500, "InternalError")
+
+    speak(scenario)
+
+
+def test_the_end_of_the_server_ends_its_watches() -> None:
+    async def main() -> None:
+        async with asyncio.timeout(5), over_https(a_cluster()) as served:
+            client = httpx.AsyncClient(headers=bearer(served), verify=tls(served))
+            watch = client.stream("GET", f"{served.url}{MAPS}?watch=1")
+            answer = await watch.__aenter__()
+        with pytest.raises(httpx.RemoteProtocolError):
+            await answer.aread()
+        await watch.__aexit__(None, None, None)
+        await client.aclose()
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+
+    asyncio.run(main())
+
+
+def test_one_app_on_several_sockets() -> None:
+    async def main() -> None:
+        server = a_cluster()
+        sockets = [listener(), listener()]
+        hosts = [f"127.0.0.1:{each.getsockname()[1]}" for each in sockets]
+        app = App(server, FakeAgent(server), CREDENTIALS, hosts)
+        context = ssl.create_default_context(cadata=CREDENTIALS.authority)
+        headers = {"authorization": f"Bearer {CREDENTIALS.token}"}
+        async with (
+            serving(app, sockets, server_context(CREDENTIALS)),
+            httpx.AsyncClient(headers=headers, verify=context) as client,
+        ):
+            for host in hosts:
+                assert (await client.get(f"https://{host}/readyz")).text == "ok"
+        assert all(each.fileno() == -1 for each in sockets)
+
+    asyncio.run(main())
+
+
+def test_an_agent_that_breaks_ends_the_connection() -> None:
+    async def scenario(client: httpx.AsyncClient, served: Served) -> None:
+        url = f"wss://127.0.0.1:{served.port}/api/v1/namespaces/default/pods/web/exec"
+        served.server.get = None  # type: ignore[method-assign, assignment]
+        protocols = [Subprotocol("v5.channel.k8s.io")]
+        async with connect(
+            url, ssl=tls(served), additional_headers=bearer(served), subprotocols=protocols
+        ) as socket:
+            with pytest.raises(ConnectionClosedError, match="1011"):
+                await socket.recv()
+
+    speak(scenario)
