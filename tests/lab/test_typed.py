@@ -117,7 +117,7 @@ def test_what_else_hands_type(typed: Type) -> None:
     assert "successfully rolled out" in typed("kubectl rollout status deployment/traffic-test")
     assert "image updated" in typed("kubectl set image deployment/traffic-test whoami=nginx")
     soon(typed, "kubectl get pods", "ErrImagePull")
-    soon(typed, "kubectl describe pod -lapp=traffic-test", "Available: traefik/whoami")
+    soon(typed, "kubectl get events", "Available: traefik/whoami")
     typed("kubectl set image deployment/traffic-test whoami=traefik/whoami:v1.11")
     assert "successfully rolled out" in typed("kubectl rollout status deployment/traffic-test")
     assert "labeled" in typed("kubectl label svc traffic-test team=edge")
