@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from ..client.api import Object
+from ..errors import ApiError
 from ..manifests.api.field import invalid as field_error
 from .kinds import Kind, Subresource
 from .refusals import bad_request, conflict, invalid
@@ -69,11 +70,26 @@ def expect_namespace(new: Object, namespace: str) -> None:
         )
 
 
+def expect_name(what: Subresource, value: Object, name: str) -> None:
+    """Raises ApiError 400 when what is done to an object is meant for another one."""
+    if (value.get("metadata") or {}).get("name") != name:
+        raise bad_request(f"name in URL does not match name in {what.kind} object")
+
+
+def expect_new(value: Object) -> None:
+    """Raises ApiError 500, as a real server does, when an object to be made has a revision."""
+    if (value.get("metadata") or {}).get("resourceVersion"):
+        raise ApiError(500, "", "resourceVersion should not be set on objects to be created")
+
+
 def expect_same(kind: Kind, new: Object, old: Object, *, by_revision: bool) -> None:
     """Raises ApiError 400, 409 or 422 when a write means another object, or as it was once."""
     said, stored = new.get("metadata") or {}, old["metadata"]
     name = stored["name"]
-    if said.get("name", name) != name:
+    if not said.get("name"):
+        why = f"the name of the object ({name} based on URL) was undeterminable: name must be "
+        raise bad_request(f"{why}provided")
+    if said["name"] != name:
         why = f"the name of the object ({said['name']}) does not match the name on the URL ({name})"
         raise bad_request(why)
     expect_namespace(new, stored.get("namespace", ""))

@@ -19,7 +19,16 @@ from .parts import begun, confined
 from .patch import patched
 from .reading import Reader
 from .refusals import already_exists, bad_request, forbidden, invalid, not_found
-from .request import PLAIN, Options, Validation, decoded, expect_namespace, expect_same
+from .request import (
+    PLAIN,
+    Options,
+    Validation,
+    decoded,
+    expect_name,
+    expect_namespace,
+    expect_new,
+    expect_same,
+)
 from .store import Key, Store
 from .validation import refusals
 from .warn import warnings
@@ -67,6 +76,8 @@ class Server(Reader):
         """Store a new object."""
         new, told = decoded(kind, value, options)
         expect_namespace(new, namespace)
+        if not options.dry_run:
+            expect_new(new)
         self._expect_room(kind, new, namespace)
         new = default(kind, new)
         attempts = 1 if (new.get("metadata") or {}).get("name") else _ATTEMPTS
@@ -154,6 +165,7 @@ class Server(Reader):
         """Give a pod its node: what the scheduler does."""
         kind = KINDS["Pod"]
         told, warned = decoded(BINDING, value, options)
+        expect_name(BINDING, told, name)
         old = self.get(kind, name, namespace)
         new = binding.bound(old, told, self._clock())
         return Answer(self._put(kind, new, old, options), warned)
@@ -161,6 +173,7 @@ class Server(Reader):
     def evict(self, name: str, value: object, namespace: str, options: Options = PLAIN) -> Answer:
         """Delete a pod as an Eviction says."""
         told, warned = decoded(EVICTION, value, options)
+        expect_name(EVICTION, told, name)
         how = deletion.wish(told.get("deleteOptions") or {})
         answer = self.delete(KINDS["Pod"], name, namespace, how, options)
         return answer._replace(warnings=warned)

@@ -194,6 +194,20 @@ def test_collections() -> None:
     assert [each["metadata"]["name"] for each in server.list(MAPS).items] == ["b"]
 
 
+def test_an_eviction_and_a_binding_are_of_the_pod_of_the_path() -> None:
+    server = a_server()
+    create(server, "Pod", pod("a", "n1"))
+    for name in ("b", ""):
+        with pytest.raises(ApiError) as error:
+            server.evict("a", {"metadata": {"name": name}}, "default")
+        message = "name in URL does not match name in Eviction object"
+        assert refusal(error) == (400, "BadRequest", message)
+        with pytest.raises(ApiError) as error:
+            server.bind("a", {"metadata": {"name": name}, "target": {"name": "n2"}}, "default")
+        message = "name in URL does not match name in Binding object"
+        assert refusal(error) == (400, "BadRequest", message)
+
+
 def test_an_eviction_deletes_the_pod_as_it_says() -> None:
     server = a_server()
     create(server, "Pod", running())

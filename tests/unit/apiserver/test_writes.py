@@ -25,7 +25,7 @@ def test_what_the_server_writes_into_a_new_object() -> None:
     value = deployment()
     value["metadata"] |= {
         "uid": "mine", "generation": 7, "creationTimestamp": "2001-01-01T00:00:00Z",
-        "resourceVersion": "4", "deletionTimestamp": "2001-01-01T00:00:00Z",
+        "deletionTimestamp": "2001-01-01T00:00:00Z",
     }  # fmt: skip
     value["status"] = {"replicas": 9}
     made = create(server, "Deployment", value)
@@ -144,6 +144,34 @@ def test_another_object_than_that_of_the_path() -> None:
     assert error.value.code == 404
 
 
+def test_an_update_must_say_the_name() -> None:
+    """Else `{}` would empty whatever it is sent to, and scale it to nothing."""
+    server = a_server()
+    create(server, "ConfigMap", config_map())
+    create(server, "Deployment", deployment(replicas=2))
+    for kind, name, part in ((MAPS, "one", ""), (DEPLOYMENTS, "web", "scale")):
+        with pytest.raises(ApiError) as error:
+            server.update(kind, name, {}, "default", subresource=part)
+        assert refusal(error) == (
+            400,
+            "BadRequest",
+            f"the name of the object ({name} based on URL) was undeterminable: name must be "
+            "provided",
+        )
+    assert server.get(MAPS, "one", "default")["data"]
+    assert server.get_scale(DEPLOYMENTS, "web", "default")["spec"] == {"replicas": 2}
+
+
+def test_an_object_to_be_made_has_no_revision() -> None:
+    server, value = a_server(), config_map()
+    value["metadata"]["resourceVersion"] = "4"
+    with pytest.raises(ApiError) as error:
+        create(server, "ConfigMap", value)
+    message = "resourceVersion should not be set on objects to be created"
+    assert refusal(error) == (500, "", message)
+    create(server, "ConfigMap", value, options=DRY)
+
+
 def test_a_write_that_changes_nothing_is_not_stored() -> None:
     """So that nobody is told, and `kubectl patch` can say (no change)."""
     server = a_server()
@@ -256,7 +284,7 @@ def test_scale() -> None:
         scaled(server, scale)
     assert error.value.reason == "Conflict"
     with pytest.raises(ApiError) as error:
-        scaled(server, {"spec": {"replicas": -1}})
+        scaled(server, {"metadata": {"name": "web"}, "spec": {"replicas": -1}})
     assert error.value.reason == "Invalid"
     patch = {"spec": {"replicas": 1}}
     server.patch(DEPLOYMENTS, "web", patch, "default", "merge", subresource="scale")
