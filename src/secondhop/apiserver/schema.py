@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Mapping
 from functools import cache
 from typing import Any, NamedTuple
@@ -87,6 +88,21 @@ class _Integer(_Plain):
         return value
 
 
+class _Written:
+    """A value that is written in a form of its own; why: what to say of one that is not, with {}
+    for the value."""
+
+    def __init__(self, kind: _Plain, form: str, why: str) -> None:
+        self.go, self.zero = kind.go, kind.zero
+        self._kind, self._form, self._why = kind, re.compile(form, re.ASCII), why
+
+    def take(self, value: Any, path: str, field: str, unknown: list[str]) -> Any:
+        self._kind.take(value, path, field, unknown)
+        if isinstance(value, str) and not self._form.fullmatch(value):
+            raise Mistyped(self._why.format(value))
+        return value
+
+
 class _List:
     def __init__(self, items: Any) -> None:
         self._items = items
@@ -151,9 +167,21 @@ _PLAIN = {
     "boolean": _Plain("bool", (bool,), False),
     "number": _Plain("float64", (int, float), 0),
 }
+_TIME = _Written(
+    _TEXT,
+    r"\d{4}-(0\d|1[0-2])-[0-3]\dT[0-2]\d:[0-5]\d:[0-5]\d([.,]\d+)?(Z|[+-]\d\d:\d\d)",
+    'parsing time "{0}" as "2006-01-02T15:04:05Z07:00": cannot parse "{0}"',
+)
 _SPECIAL = {
     "IntOrString": _Plain("intstr.IntOrString", (int, str), 0),
-    "Quantity": _Plain("resource.Quantity", (int, float, str), "0"),
+    "MicroTime": _TIME,
+    "Quantity": _Written(
+        _Plain("resource.Quantity", (int, float, str), "0"),
+        r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+|[numkKMGTPE]|[KMGTPE]i)?",
+        "quantities must match the regular expression "
+        "'^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'",
+    ),
+    "Time": _TIME,
 }
 
 

@@ -75,6 +75,45 @@ def test_types_that_are_right(path: str, new: object) -> None:
     assert decode(SERVICE, value).value == value
 
 
+LEASE, POD = KINDS["Lease"].definition, KINDS["Pod"].definition
+
+
+@pytest.mark.parametrize("text", ["junk", "", "2026-01-02", "2026-01-02T03:04:05", "2026-13-02T0"])
+def test_a_time_that_is_none(text: str) -> None:
+    """It would be stored, and every typed client would fail over each list that holds it."""
+    with pytest.raises(Mistyped) as error:
+        decode(LEASE, {"spec": {"renewTime": text}})
+    assert str(error.value) == (
+        f'parsing time "{text}" as "2006-01-02T15:04:05Z07:00": cannot parse "{text}"'
+    )
+
+
+@pytest.mark.parametrize(
+    "text", ["2026-01-02T03:04:05Z", "2026-01-02T03:04:05.123456Z", "2026-01-02T03:04:05+01:00"]
+)
+def test_times(text: str) -> None:
+    value = {"spec": {"renewTime": text}}
+    assert decode(LEASE, value).value == value
+
+
+def limited(amount: object) -> dict[str, Any]:
+    """A pod whose container may use so much."""
+    container = {"name": "c", "resources": {"limits": {"cpu": amount}}}
+    return {"spec": {"containers": [container]}}
+
+
+@pytest.mark.parametrize("amount", ["junk", "", "1x", "1 Gi", "--1", "1.2.3"])
+def test_a_quantity_that_is_none(amount: str) -> None:
+    with pytest.raises(Mistyped) as error:
+        decode(POD, limited(amount))
+    assert str(error.value).startswith("quantities must match the regular expression")
+
+
+@pytest.mark.parametrize("amount", ["100m", "1", "1.5Gi", "1e3", "-1", "+1", ".5", "5.", 2, 0.5])
+def test_quantities(amount: object) -> None:
+    assert decode(POD, limited(amount)).value == limited(amount)
+
+
 def test_what_is_unknown_is_left_out_and_told() -> None:
     value = changed(deployment(), "spec.template.spec.containers.0.imge", "x")
     value = changed(value, "spec.foo", {"bar": 1})
