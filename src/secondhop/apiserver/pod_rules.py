@@ -45,7 +45,7 @@ def pod_rules(spec: Object, path: Path) -> Iterator[FieldError]:
         for n, container in enumerate(spec.get(part) or []):
             here = (*path, part, n)
             yield from _name(container, here, taken)
-            yield from _container(container, here, bool(spec.get("hostNetwork")))
+            yield from _container(container, here, spec)
             for m, mount in enumerate(container.get("volumeMounts") or []):
                 yield from _mount(mount, (*here, "volumeMounts", m), mountable)
     if not spec.get("containers"):
@@ -118,18 +118,21 @@ def _name(part: Object, path: Path, taken: set[str]) -> Iterator[FieldError]:
     taken.add(name)
 
 
-def _container(container: Object, path: Path, host_network: bool) -> Iterator[FieldError]:
+def _container(container: Object, path: Path, pod: Object) -> Iterator[FieldError]:
+    """Refusals of a container of a pod with this spec."""
     image = container.get("image") or ""
     if not image:
         yield required((*path, "image"))
     elif image != image.strip():
         why = "must not have leading or trailing whitespace"
         yield invalid((*path, "image"), image, why)
-    yield from _ports(container.get("ports") or [], (*path, "ports"), host_network)
+    on_host = bool(pod.get("hostNetwork"))
+    yield from _ports(container.get("ports") or [], (*path, "ports"), on_host)
     for n, variable in enumerate(container.get("env") or []):
         yield from _variable(variable, (*path, "env", n))
     yield from one_of(container, path, "imagePullPolicy", _PULL_POLICIES)
-    yield from lifecycle_rules(container.get("lifecycle") or {}, (*path, "lifecycle"))
+    lifecycle, grace = container.get("lifecycle") or {}, pod.get("terminationGracePeriodSeconds")
+    yield from lifecycle_rules(lifecycle, (*path, "lifecycle"), grace or 0)
     for name in ("livenessProbe", "readinessProbe", "startupProbe"):
         if name in container:
             yield from probe_rules(container[name], (*path, name))

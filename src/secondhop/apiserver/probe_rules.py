@@ -26,11 +26,19 @@ def probe_rules(probe: Object, path: Path) -> Iterator[FieldError]:
         yield invalid((*path, "successThreshold"), probe["successThreshold"], "must be 1")
 
 
-def lifecycle_rules(lifecycle: Object, path: Path) -> Iterator[FieldError]:
-    """Refusals of the hooks of a container."""
+def lifecycle_rules(lifecycle: Object, path: Path, grace: int) -> Iterator[FieldError]:
+    """Refusals of the hooks of a container; grace: the seconds that its pod has to end."""
     for name in ("postStart", "preStop"):
         if name in lifecycle:
             yield from _handler(lifecycle[name], (*path, name), _HOOK_HANDLERS)
+            yield from _sleep(lifecycle[name].get("sleep"), (*path, name, "sleep"), grace)
+
+
+def _sleep(sleep: Object | None, path: Path, grace: int) -> Iterator[FieldError]:
+    seconds = (sleep or {}).get("seconds") or 0
+    if sleep is not None and not 0 <= seconds <= grace:
+        why = f"must be non-negative and less than terminationGracePeriodSeconds ({grace})"
+        yield invalid(path, seconds, why)
 
 
 def _handler(part: Object, path: Path, kinds: tuple[str, ...]) -> Iterator[FieldError]:
@@ -47,11 +55,7 @@ def _handler(part: Object, path: Path, kinds: tuple[str, ...]) -> Iterator[Field
                     yield required((*here, "command"))
             case "httpGet":
                 yield from _http(part["httpGet"], here)
-            case "sleep":
-                seconds = part["sleep"].get("seconds", 0)
-                if seconds < 0:
-                    yield invalid((*here, "seconds"), seconds, "must be greater than or equal to 0")
-            case _:
+            case "tcpSocket" | "grpc":
                 yield from _port(part[name].get("port", 0), (*here, "port"))
 
 

@@ -7,7 +7,14 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TypeAlias
 
 from ..client.api import Object
-from ..manifests.api.field import FieldError, forbidden, invalid, not_supported, required
+from ..manifests.api.field import (
+    FieldError,
+    duplicate,
+    forbidden,
+    invalid,
+    not_supported,
+    required,
+)
 from ..manifests.api.metadata import validate_metadata, validate_metadata_update
 from ..manifests.api.syntax import dns_label, dns_subdomain, label_key, label_value
 from .kinds import Kind
@@ -46,7 +53,15 @@ def _metadata(kind: Kind, new: Object, old: Object | None) -> Iterator[FieldErro
     else:
         yield from validate_metadata_update(metadata, old["metadata"])
         yield from _finalizers(metadata, old["metadata"])
-    for n, owner in enumerate(metadata.get("ownerReferences") or []):
+    owners = metadata.get("ownerReferences") or []
+    ruling = [owner.get("name") for owner in owners if owner.get("controller")]
+    if len(ruling) > 1:
+        why = (
+            "Only one reference can have Controller set to true. Found "
+            f'"true" in references for {ruling[0]} and {ruling[1]}'
+        )
+        yield invalid(("metadata", "ownerReferences"), owners, why)
+    for n, owner in enumerate(owners):
         for name in ("apiVersion", "kind", "name", "uid"):
             if not owner.get(name):
                 path = ("metadata", "ownerReferences", n, name)
@@ -73,6 +88,7 @@ def _pod(new: Object, old: Object | None) -> Iterator[FieldError]:
 
 def _node(new: Object, old: Object | None) -> Iterator[FieldError]:
     spec: Object = new.get("spec") or {}
+    taken: set[tuple[str, str]] = set()
     for n, taint in enumerate(spec.get("taints") or []):
         key = taint.get("key") or ""
         for why in label_key(key):
@@ -84,8 +100,12 @@ def _node(new: Object, old: Object | None) -> Iterator[FieldError]:
             yield required(("spec", "taints", n, "effect"))
         elif effect not in EFFECTS:
             yield not_supported(("spec", "taints", n, "effect"), effect, EFFECTS)
-    stored = ((old or {}).get("spec") or {}).get("podCIDRs")
-    if stored and spec.get("podCIDRs") != stored:
+        elif (key, effect) in taken:
+            yield duplicate(("spec", "taints", n), taint)
+        taken.add((key, effect))
+    before: Object = (old or {}).get("spec") or {}
+    stored, first = before.get("podCIDRs"), before.get("podCIDR")
+    if stored and (spec.get("podCIDRs"), spec.get("podCIDR")) != (stored, first):
         yield forbidden(("spec", "podCIDRs"), "node updates may not change podCIDR except from "
                         '"" to valid')  # fmt: skip
 

@@ -35,6 +35,10 @@ def complaints(kind: str, value: Any) -> list[str]:
         ("metadata.labels", {"a": "-"}, 'metadata.labels: Invalid value: "-": a valid label must'),
         ("metadata.ownerReferences", [{"apiVersion": "v1", "kind": "Pod", "name": "x", "uid": ""}],
          'metadata.ownerReferences[0].uid: Invalid value: "": must not be empty'),
+        ("metadata.ownerReferences",
+         [{"apiVersion": "v1", "kind": "Pod", "name": name, "uid": name, "controller": True}
+          for name in ("x", "y")],
+         "metadata.ownerReferences: Invalid value: "),
         ("spec.containers", [], "spec.containers: Required value"),
         (f"{C0}.name", "", "spec.containers[0].name: Required value"),
         (f"{C0}.name", "A", f'spec.containers[0].name: Invalid value: "A": {LABEL}'),
@@ -79,7 +83,10 @@ def complaints(kind: str, value: Any) -> list[str]:
         (f"{C0}.livenessProbe", {"tcpSocket": {"port": 1}, "successThreshold": 2},
          "spec.containers[0].livenessProbe.successThreshold: Invalid value: 2: must be 1"),
         (f"{C0}.lifecycle", {"preStop": {"sleep": {"seconds": -1}}},
-         f"spec.containers[0].lifecycle.preStop.sleep.seconds: Invalid value: -1: {NEGATIVE}"),
+         "spec.containers[0].lifecycle.preStop.sleep: Invalid value: -1: must be non-negative "
+         "and less than terminationGracePeriodSeconds (30)"),
+        (f"{C0}.lifecycle", {"preStop": {"sleep": {"seconds": 31}}},
+         "spec.containers[0].lifecycle.preStop.sleep: Invalid value: 31: must be non-negative and"),
         ("spec.restartPolicy", "Once", 'spec.restartPolicy: Unsupported value: "Once": supported '
          'values: "Always", "Never", "OnFailure"'),
         ("spec.dnsPolicy", "x", 'spec.dnsPolicy: Unsupported value: "x"'),
@@ -282,6 +289,9 @@ def test_the_addresses_of_a_slice_keep_their_type() -> None:
         ("Node", {"spec": {"taints": [{"key": "a", "effect": "x"}]}},
          'spec.taints[0].effect: Unsupported value: "x"'),
         ("Node", {"spec": {"taints": [{"key": "a"}]}}, "spec.taints[0].effect: Required value"),
+        ("Node", {"spec": {"taints": [{"key": "a", "value": v, "effect": "NoSchedule"} for v in
+                                      ("1", "2")]}},
+         'spec.taints[1]: Duplicate value: {"key":"a","value":"2","effect":"NoSchedule"}'),
         ("Node", {"spec": {"taints": [{"key": "", "effect": "NoSchedule"}]}},
          'spec.taints[0].key: Invalid value: "": name part must be non-empty'),
         ("ConfigMap", {"data": {"a/b": ""}},
@@ -306,4 +316,8 @@ def test_what_is_immutable_stays() -> None:
     create(server, "Node", {"metadata": {"name": "n"}, "spec": {"podCIDRs": ["10.42.0.0/24"]}})
     with pytest.raises(ApiError) as error:
         server.patch(KINDS["Node"], "n", {"spec": {"podCIDRs": None}}, form="merge")
+    assert error.value.details["causes"][0]["field"] == "spec.podCIDRs"
+    patch = {"spec": {"podCIDR": "10.42.1.0/24"}}
+    with pytest.raises(ApiError) as error:
+        server.patch(KINDS["Node"], "n", patch, form="merge")
     assert error.value.details["causes"][0]["field"] == "spec.podCIDRs"
