@@ -32,7 +32,7 @@ _SAYS: Mapping[str, str] = {
     "client-ip": "client-ip: pods see the client's address, whichever way it enters",
     "no-blackhole": "no-blackhole: no entry drops or refuses",
     "max-share": "max-share=0.5: no pod gets more of the connections",
-    "valid": "valid: the API server takes every object",
+    "valid": "valid: every object is well formed, and the API server takes every Service",
 }
 
 
@@ -77,7 +77,7 @@ def judge(
             where = Where(problems[0].file, problems[0].line)
             yield Requirement(one.name, str(one), "input", "no", why, where)
         elif one.name == "valid":
-            why = "the API server takes every object."
+            why = "every object is well formed, and the API server takes every Service."
             yield Requirement(one.name, str(one), "input", "certain", why)
         else:
             yield from _of_services(one, cases)

@@ -111,5 +111,6 @@ def near(name: str, known: Iterable[str], cutoff: float = 0.75) -> str | None:
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """A remedy: the near name, or the names there are."""
     names = list(known)
-    guess = near(name, names)
-    return f"Did you mean {guess}?" if guess else f"Known here: {', '.join(names)}."
+    if guess := near(name, names):
+        return f"Did you mean {guess}?"
+    return f"Known here: {', '.join(names) or 'none'}."

@@ -343,3 +343,5 @@ def test_a_wish_for_nobody_is_said() -> None:
     lab = {"apiVersion": "secondhop/v1", "kind": "Lab", "placement": {"wbe": "gz1"}}
     notes = built_of(deployment(), service(), lab).notes
     assert "Lab placement.wbe: no such workload in the input. Known here: web." in notes
+    notes = built_of(lab).notes
+    assert "Lab placement.wbe: no such workload in the input. Known here: none." in notes
