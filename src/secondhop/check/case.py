@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from functools import cached_property
 from typing import TypeAlias
 
@@ -16,7 +17,7 @@ from ..predict.balancers import BALANCERS, Balancer
 from ..predict.entries import Entries, Entry
 from ..predict.landing import Landing, landings, weight_of
 from ..predict.path import Paths
-from ..predict.services import FAMILIES, Target
+from ..predict.services import FAMILIES, Target, has_health_check
 from ..predict.share import Sender
 from .catalogue import CATALOGUE
 
@@ -40,6 +41,11 @@ class Surroundings:
         for pod in self.cluster.pods:
             found.setdefault(pod.namespace, []).append(pod)
         return found
+
+    @cached_property
+    def excluded(self) -> frozenset[str]:
+        """The nodes that are not for load balancers."""
+        return frozenset(node.name for node in self.cluster.nodes if node.excluded)
 
     @cached_property
     def employers(self) -> set[str]:
@@ -66,11 +72,27 @@ class Case:
 
     @property
     def balancer(self) -> Balancer:
-        """The balancer in front; every-node for a Service of a type that it does not serve."""
+        """The balancer in front; every-node for a Service of a type that it does not serve, and
+        without weights where no health check tells them (semantics §6.1)."""
         chosen = BALANCERS[self.around.balancer]
         if chosen.typed and self.service.type != "LoadBalancer":
             return BALANCERS["every-node"]
+        told = self.around.cluster.kube_version.has("endpoint weight header")
+        if chosen.weighted and not (told and has_health_check(self.service)):
+            return replace(chosen, weighted=False)
         return chosen
+
+    @property
+    def excluded(self) -> frozenset[str]:
+        """The nodes to which the balancer never sends, whatever runs there."""
+        return self.around.excluded if self.balancer.heeds_exclusion else frozenset()
+
+    @cached_property
+    def shut_in(self) -> frozenset[str]:
+        """Of those, the nodes where under Local pods may land that nothing then reaches."""
+        if self.outlook is None or not self.local:
+            return frozenset()
+        return self.excluded.intersection(self.outlook.always + self.outlook.maybe)
 
     @cached_property
     def homes(self) -> Counter[str]:

@@ -107,7 +107,21 @@ def _unentered(case: Case) -> Answer:
     return "no", "kube-proxy serves no entry of it: no node port, no IP in its status."
 
 
+def _shut_in(case: Case, *, all_pods: bool = True) -> Answer | None:
+    """Where pods may land that the balancer does not reach. all_pods: only if all of them may."""
+    outlook, shut = case.outlook, case.shut_in
+    if outlook is None or not shut or (all_pods and not shut.issuperset(outlook.always)):
+        return None
+    few = ", ".join(sorted(shut)[:3]) + (f" and {len(shut) - 3} more" if len(shut) > 3 else "")
+    told = f"{case.around.balancer} never sends to {few}, where pods"
+    if len(shut) == len(outlook.always) + len(outlook.maybe):
+        return "no", f"{told} run."
+    return "possible", f"{told} may run: keep them away, by a taint for example."
+
+
 def _client_ip(case: Case, asked: Asked) -> Answer:
+    if shut_in := _shut_in(case):
+        return shut_in
     if not case.used:
         return _unentered(case)
     if case.balancer.proxies:
@@ -116,13 +130,23 @@ def _client_ip(case: Case, asked: Asked) -> Answer:
     if lost and case.placed:
         return "no", f"{lost[0].outcome.reason}."
     if not case.placed and not case.local:
+        if case.outlook and case.outlook.host_network and not _second_hops(case):
+            return "possible", "only a hostNetwork pod of the entry node sees the client."
         return "no", "Cluster hides the client's address; Local would keep it."
     if not any(entry.outcome.fate is Fate.DELIVERED for entry in case.used):
         return "no", "no connection is served at all."
     return "certain", "every connection that is served shows the client's address."
 
 
+def _second_hops(case: Case) -> bool:
+    """Whether under Cluster some connection reaches a pod of another node, wherever pods are."""
+    open_nodes = len(case.around.cluster.nodes) - len(case.excluded)
+    return case.nodes_known and open_nodes > 1 and not case.declared.distribution
+
+
 def _no_blackhole(case: Case, asked: Asked) -> Answer:
+    if shut_in := _shut_in(case):
+        return shut_in
     if not case.used:
         return _unentered(case)
     rejected = [e for e in case.used if e.outcome.fate is Fate.REJECTED]
@@ -138,10 +162,12 @@ def _no_blackhole(case: Case, asked: Asked) -> Answer:
 
 
 def _max_share(case: Case, asked: Asked) -> Answer:
+    if shut_in := _shut_in(case, all_pods=False):
+        return shut_in
     if not case.landings:
         return _unentered(case)
-    hinted = bool(case.declared.distribution)
-    if not case.placed and (hinted or (case.local and case.outlook is None)):
+    unknown = case.outlook is None if case.local else bool(case.declared.distribution)
+    if not case.placed and unknown:
         return _HANGS_ON_PLACES
     if case.outlook is not None:
         return _share_anywhere(case, case.outlook, asked.most)
@@ -168,6 +194,8 @@ def _served(case: Case, outlook: Outlook) -> Answer:
 
 def _share_anywhere(case: Case, outlook: Outlook, limit: float) -> Answer:
     """Whether no pod gets more than `limit`, over all placements."""
+    if outlook.anywhere == "impossible":
+        return "no", f"no pod gets any connection behind {case.around.balancer}."
     nodes = len(case.around.cluster.nodes) if outlook.nodes_known else None
     most = largest_share(outlook, case.balancer, local=case.local, nodes=nodes)
     told = f"a pod gets up to {most:.1%} behind {case.around.balancer}, by where pods are placed"

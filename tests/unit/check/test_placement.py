@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 from support import deployment, lab, service
 
+from secondhop.model.version import KubeVersion
+
 from .build import NODES, PLACES, checked, holds, ids
 
 LOCAL: dict[str, Any] = {"type": "LoadBalancer", "externalTrafficPolicy": "Local"}
@@ -79,6 +81,7 @@ def test_local_drops_over_all_placements(
         (web(3, **spread()), "Local", "healthy-nodes", 0.34, "certain"),
         (web(2), "Local", "single-node", 0.9, "possible"),
         (web(2), "Local", "healthy-nodes", 0.4, "no"),
+        (web(3, nodeSelector={"disk": "ssd"}), "Local", "every-node", 0.5, "no"),
     ],
 )
 def test_the_largest_share_over_all_placements(
@@ -87,6 +90,74 @@ def test_the_largest_share_over_all_placements(
     given = service(**{**LOCAL, "externalTrafficPolicy": policy})
     found = checked(given, made, lab(NODES), require=f"max-share={limit}", balancer=balancer)
     assert holds(found)["max-share"] == expected
+
+
+def test_without_the_header_there_are_no_weights() -> None:
+    """Four pods may be one and three, and nodes that weigh the same get half each."""
+    asked: dict[str, Any] = {"require": "max-share=0.25", "balancer": "weighted"}
+    node_port = service(externalTrafficPolicy="Local")
+    found = checked(node_port, web(4), lab(NODES[:2]), **asked)
+    assert holds(found)["max-share"] == "possible"
+    before = KubeVersion(1, 27)
+    old = checked(service(**LOCAL), web(4), lab(NODES[:2]), kube_version=before, **asked)
+    assert holds(old)["max-share"] == "possible"
+
+
+def test_hints_say_nothing_under_local() -> None:
+    """Semantics §13.7."""
+    given = service(**LOCAL, trafficDistribution="PreferSameZone")
+    found = checked(given, web(4), lab(NODES), require="max-share=0.34")
+    assert holds(found)["max-share"] == "certain"
+
+
+def nodes(*excluded: bool) -> list[dict[str, Any]]:
+    """Node objects, of which some never get what a load balancer sends."""
+    label = "node.kubernetes.io/exclude-from-external-load-balancers"
+    return [
+        {
+            "apiVersion": "v1",
+            "kind": "Node",
+            "metadata": {
+                "name": one["name"],
+                "labels": {HOST: one["name"]} | ({label: ""} if left_out else {}),
+            },
+            "spec": {"podCIDR": one["podCIDR"]},
+            "status": {"addresses": [{"type": "InternalIP", "address": one["address"]}]},
+        }
+        for one, left_out in zip(NODES, excluded, strict=False)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("made", "excluded", "balancer", "expected"),
+    [
+        (web(2), (True, False, False), "cloud-passthrough", "possible possible possible"),
+        (web(2, **spread()), (True, False), "metallb-bgp", "certain certain possible"),
+        (web(0), (True, False, False), "cloud-passthrough", "certain certain possible"),
+        (web(2, nodeSelector={HOST: "n2"}), (True, False), "metallb-l2", "certain certain certain"),
+        (web(2, nodeSelector={HOST: "n1"}), (True, False), "metallb-l2", "no no no"),
+        (web(2), (True, False, False), "healthy-nodes", "certain certain certain"),
+    ],
+)
+def test_pods_on_nodes_that_the_balancer_leaves_out_get_nothing(
+    made: dict[str, Any], excluded: tuple[bool, ...], balancer: str, expected: str
+) -> None:
+    asked = "client-ip,no-blackhole,max-share=0.5"
+    found = checked(service(**LOCAL), made, *nodes(*excluded), require=asked, balancer=balancer)
+    assert " ".join(holds(found).values()) == expected
+
+
+@pytest.mark.parametrize(
+    ("count", "spec", "expected"),
+    [(1, {}, "possible"), (2, {}, "no"), (2, {"trafficDistribution": "PreferClose"}, "possible")],
+)
+def test_a_pod_of_the_entry_node_s_own_network_sees_the_client(
+    count: int, spec: dict[str, Any], expected: str
+) -> None:
+    """Even under Cluster: so it hangs on where the pods are (semantics §4.1)."""
+    made = web(1, hostNetwork=True)
+    found = checked(service(**spec), made, *nodes(*[False] * count), require="client-ip")
+    assert holds(found)["client-ip"] == expected
 
 
 @pytest.mark.parametrize(
