@@ -6,8 +6,9 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
-from ..client import Object, matches_labels, meta
+from ..client import Object, meta
 from ..client.api import labels_of
+from ..model.labels import selects
 from .eligibility import cordoned_for, selects_node, untolerated
 from .owners import deleting
 from .pods import FINISHED, phase
@@ -150,13 +151,13 @@ def _spread(pod: Object, constraint: Mapping[str, Any], scene: Scene) -> Check:
             counts[domain] = counts.get(domain, 0) + sum(
                 meta(other)[0] == namespace
                 and not deleting(other)
-                and matches_labels(selector, labels_of(other))
+                and selects(selector, labels_of(other))
                 for other in _running(scene, node)
             )
     fewest = min(counts.values(), default=0)
     if len(counts) < (constraint.get("minDomains") or 1):
         fewest = 0
-    limit = constraint["maxSkew"] + fewest - matches_labels(selector, labels_of(pod))
+    limit = constraint["maxSkew"] + fewest - selects(selector, labels_of(pod))
 
     def check(node: Object) -> str:
         domain = labels_of(node).get(key)
@@ -234,4 +235,4 @@ def _matches(term: Mapping[str, Any], owner: Object, other: Object) -> bool:
     namespaces = term.get("namespaces") or [meta(owner)[0]]
     if "namespaceSelector" not in term and meta(other)[0] not in namespaces:
         return False
-    return matches_labels(term.get("labelSelector"), labels_of(other))
+    return selects(term.get("labelSelector"), labels_of(other))
