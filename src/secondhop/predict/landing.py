@@ -7,11 +7,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-from ..model.cluster import Address, Family, ServicePort
-from ..model.fate import Fate
-from .entries import Entry
+from ..model.cluster import Address, Family, Node, ServicePort
+from ..model.fate import Fate, Outcome
+from .entries import Alike, Entry
 from .services import Target
-from .share import Sender, shares
+from .share import Sender, lending
 
 
 class Landing(NamedTuple):
@@ -25,32 +25,68 @@ class Landing(NamedTuple):
     lost: float
 
 
-def landings(sender: Sender, entries: Iterable[Entry]) -> Iterator[Landing]:
-    """One Landing for each port and family, or for each group of nodes that may have the address;
-    nothing where the balancer sends nothing. entries: of the sender's Service."""
+class Way(NamedTuple):
+    """Nodes to which the balancer sends alike. weight: of each, relative to other ways to the same
+    service port; never zero. outcome: as an Entry's."""
+
+    nodes: Alike
+    weight: float
+    outcome: Outcome
+
+    @property
+    def lost(self) -> float:
+        """The fraction that reaches no pod."""
+        if self.outcome.fate is Fate.DELIVERED:
+            return 0.0
+        return 1.0 - sum(backend.share for backend in self.outcome.backends)
+
+
+def ways(sender: Sender, entries: Iterable[Entry]) -> Iterator[tuple[Target, list[Way]]]:
+    """The ways to each port and family, if the balancer sends there at all. entries: of the
+    sender's Service."""
     balancer = sender.balancer
     if balancer.node_addresses:
-        for s in shares(sender.cluster, sender.service, balancer):
-            if not s.unsent:
-                yield Landing(s.port, s.family, s.holder, s.pods, sum(s.lost.values()))
+        yield from _lent(lending(sender.cluster, sender.service, balancer))
         return
-    dialled: dict[int, list[tuple[Entry, float]]] = {}
+    dialled: dict[int, tuple[Target, list[Way]]] = {}
     for entry in entries:
         if entry.address == _door(entry.target, proxies=balancer.proxies):
             weight = weight_of(sender, entry)
             if weight:
-                dialled.setdefault(id(entry.target), []).append((entry, weight))
-    for ways in dialled.values():
-        for group in [[way] for way in ways] if balancer.one_node else [ways]:
-            yield _landing(group, one_node=balancer.one_node)
+                _, found = dialled.setdefault(id(entry.target), (entry.target, []))
+                found.append(Way(entry.nodes, weight, entry.outcome))
+    yield from dialled.values()
+
+
+def _lent(sender: Sender) -> Iterator[tuple[Target, list[Way]]]:
+    """The ways where each node is dialled at its own address; alike if the same pods are reached
+    in the same shares."""
+    for target in sender.targets():
+        found: dict[object, tuple[dict[str, Node], float, Outcome]] = {}
+        for node, told, weight in sender.through(target):
+            landed = tuple((b.address, b.node, b.share) for b in told.backends)
+            nodes, _, _ = found.setdefault((told.fate, landed, weight), ({}, weight, told))
+            nodes[node.name] = node
+        if found:
+            yield (
+                target,
+                [Way(Alike(nodes), weight, told) for nodes, weight, told in found.values()],
+            )
+
+
+def landings(sender: Sender, entries: Iterable[Entry]) -> Iterator[Landing]:
+    """One Landing for each port and family, or for each group of nodes that may have the address;
+    nothing where the balancer sends nothing. entries: of the sender's Service."""
+    one_node = sender.balancer.one_node
+    for target, found in ways(sender, entries):
+        for group in [[way] for way in found] if one_node else [found]:
+            yield _landing(target, group, one_node=one_node)
 
 
 def weight_of(sender: Sender, entry: Entry) -> float:
-    """What the nodes of an entry get together, relative to other entries of the same address."""
+    """What each node of an entry gets, relative to other entries of the same address."""
     node = entry.node
-    if not sender.watching.sees(node):
-        return 0.0
-    return len(entry.nodes) * sender.weight(entry.target, node, entry.outcome)
+    return sender.weight(entry.target, node, entry.outcome) if sender.watching.sees(node) else 0.0
 
 
 def _door(target: Target, *, proxies: bool) -> Address | None:
@@ -61,15 +97,14 @@ def _door(target: Target, *, proxies: bool) -> Address | None:
     return target.external_ips[0] if target.external_ips and not target.port.node_port else None
 
 
-def _landing(ways: list[tuple[Entry, float]], *, one_node: bool) -> Landing:
-    target, total = ways[0][0].target, sum(weight for _, weight in ways)
+def _landing(target: Target, ways: list[Way], *, one_node: bool) -> Landing:
+    total = sum(len(way.nodes) * way.weight for way in ways)
     pods: dict[str, float] = defaultdict(float)
     lost = 0.0
-    for entry, weight in ways:
-        told, part = entry.outcome, weight / total
-        for backend in told.backends:
+    for way in ways:
+        part = len(way.nodes) * way.weight / total
+        for backend in way.outcome.backends:
             pods[backend.pod or backend.address] += part * backend.share
-        if told.fate is not Fate.DELIVERED:
-            lost += part * (1 - sum(backend.share for backend in told.backends))
-    holder = ways[0][0].node.name if one_node else None
+        lost += part * way.lost
+    holder = next(iter(ways[0].nodes)).name if one_node else None
     return Landing(target.port, target.family, holder, dict(pods), lost)
