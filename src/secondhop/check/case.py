@@ -12,7 +12,7 @@ from ..manifests.pods import WORKLOADS
 from ..manifests.problems import Path, dotted, printable
 from ..model.cluster import Node, Pod, Service, ServicePort
 from ..model.finding import Certainty, Finding, Severity, Where
-from ..predict.balancers import BALANCERS, Balancer
+from ..predict.balancers import BALANCERS, Balancer, in_front_of
 from ..predict.entries import Entries, Entry
 from ..predict.landing import Landing, landings, weight_of
 from ..predict.path import Paths
@@ -60,17 +60,14 @@ class Case:
         self.around = around
         self.service: Service = declared.service
         self.resource: Resource = declared.resource
-        self.nodes_known = around.examined.nodes_known
+        self.nodes_known = around.examined.world.nodes_known
         self.outlook = around.paths.placements.of_service(self.service)
         self.placed = self.nodes_known and self.outlook is None
 
     @property
     def balancer(self) -> Balancer:
-        """The balancer in front; every-node for a Service of a type that it does not serve."""
-        chosen = BALANCERS[self.around.balancer]
-        if chosen.typed and self.service.type != "LoadBalancer":
-            return BALANCERS["every-node"]
-        return chosen
+        """The balancer in front."""
+        return BALANCERS[in_front_of(self.service, self.around.balancer)]
 
     @cached_property
     def homes(self) -> Counter[str]:

@@ -232,7 +232,13 @@ def _rollout(unit: Unit, places: int) -> Rollout:
         elif resource.kind == "StatefulSet":
             unavailable = 1
     grace = spec.get("terminationGracePeriodSeconds")
-    return Rollout(surge, unavailable, 30.0 if grace is None else float(grace), _pre_stop(spec))
+    return Rollout(
+        surge,
+        unavailable,
+        30.0 if grace is None else float(grace),
+        _pre_stop(spec),
+        all(container.get("readinessProbe") for container in _serving(spec)),
+    )
 
 
 def _steps(resource: Resource, replicas: int) -> tuple[int, int]:
@@ -261,11 +267,15 @@ def _number(resource: Resource, value: Any, whole: int, rounded: Callable[[float
 
 def _pre_stop(spec: Mapping[str, Any]) -> float | None:
     """How long the hooks of the containers that serve are known to sleep, at least."""
-    containers = spec.get("containers") or ()
-    serving = [c for c in containers if c.get("ports")] or containers
-    slept = [_slept(dig(container, ("lifecycle", "preStop"))) for container in serving]
+    slept = [_slept(dig(container, ("lifecycle", "preStop"))) for container in _serving(spec)]
     known = [seconds for seconds in slept if seconds is not None]
     return min(known, default=0.0) if len(known) == len(slept) else None
+
+
+def _serving(spec: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    """The containers that serve: those that name ports, or all where none does."""
+    containers = spec.get("containers") or ()
+    return [c for c in containers if c.get("ports")] or containers
 
 
 def _slept(hook: Mapping[str, Any] | None) -> float | None:
