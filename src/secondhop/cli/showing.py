@@ -82,7 +82,8 @@ class Showing:
         elapsed = time.monotonic() - self._started
         if elapsed > self._told + _QUIET_SECONDS:
             self._told = elapsed
-            click.echo(f"{len(self._trials)} rows tried, the last under {trial.policy}", err=True)
+            rows = "1 row" if len(self._trials) == 1 else f"{len(self._trials)} rows"
+            click.echo(f"{rows} tried, the last under {trial.policy}", err=True)
 
     def _report(self, elapsed: float, seen: Sequence[str]) -> None:
         claims = judge(self._cluster, self._service, self._trials, self._held)
