@@ -15,6 +15,7 @@ from ..lab.client import Lab
 from ..manifests import World
 from ..model.cluster import Service
 from ..model.fate import Trial
+from ..predict.path import Paths
 from ..report import json as documents
 from ..report import layout, steps, text
 
@@ -97,7 +98,10 @@ class Showing:
             )
             return
         version = self._cluster.kube_version
-        for line in text.experiment(self._service, self._trials, claims, elapsed, version):
+        many = Paths(self._world.cluster).placements.of_service(self._service) is not None
+        for line in text.experiment(
+            self._service, self._trials, claims, elapsed, version, one_of_many=many
+        ):
             click.echo(line)
         self._basis("Tried on a lab", left_out)
 
