@@ -24,7 +24,8 @@ _NO_DOMAIN = f"{_SKEWED} (missing required label)"
 _AFFINITY = "node(s) didn't match pod affinity rules"
 _ANTI = "node(s) didn't match pod anti-affinity rules"
 _REPELLED = "node(s) didn't satisfy existing pods anti-affinity rules"
-_BY_OTHER_PODS = {_PORTS, _SKEWED, _AFFINITY, _ANTI, _REPELLED}
+_FULL = "Too many pods"
+_BY_OTHER_PODS = {_FULL, _PORTS, _SKEWED, _AFFINITY, _ANTI, _REPELLED}
 
 Check: TypeAlias = Callable[[Object], str]
 """Why a node does not do; empty if it does."""
@@ -89,6 +90,12 @@ def _by_node(spec: Mapping[str, Any]) -> Iterator[Check]:
     yield lambda node: "" if selects_node(spec, node) else _NOT_SELECTED
 
 
+def _is_full(scene: Scene, node: Object) -> bool:
+    """Whether it runs as many pods as it says it can."""
+    most = ((node.get("status") or {}).get("allocatable") or {}).get("pods")
+    return most is not None and sum(1 for _ in _running(scene, node)) >= int(most)
+
+
 def _taint(spec: Mapping[str, Any], node: Object) -> str:
     taint = untolerated(spec, node)
     return _TAINTED % (taint["key"], taint.get("value") or "") if taint else ""
@@ -96,6 +103,7 @@ def _taint(spec: Mapping[str, Any], node: Object) -> str:
 
 def _by_pods(pod: Object, scene: Scene) -> Iterator[Check]:
     spec = pod["spec"]
+    yield lambda node: _FULL if _is_full(scene, node) else ""
     if ports := host_ports(pod):
         yield lambda node: _PORTS if _clash(ports, _running(scene, node)) else ""
     for constraint in spec.get("topologySpreadConstraints") or ():
