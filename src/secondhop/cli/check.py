@@ -81,6 +81,8 @@ def command(
     from ..check import check, read_requirements
 
     asked = read_requirements(required)
+    if asked and not files:
+        raise UsageError("--require has nothing of yours to judge", "Name manifests with -f.")
     given = Input(files, namespace, proxy_mode, kube_version)
     examined = given.examined(given.documents())
     found = check(

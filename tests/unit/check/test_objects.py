@@ -18,7 +18,7 @@ from secondhop.model.finding import Check
 from .build import NODES, checked, holds, ids, text_checked
 
 REFERENCE = Path(__file__).parents[2] / "fixtures" / "reference"
-LOCAL = {"externalTrafficPolicy": "Local"}
+LOCAL: dict[str, Any] = {"externalTrafficPolicy": "Local"}
 MISPLACED = {
     "pasted-service.yaml": [
         (5, "metadata.spec"),

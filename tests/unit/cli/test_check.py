@@ -63,6 +63,7 @@ def test_invalid_manifests_are_findings_and_exit_0(secondhop: Secondhop) -> None
     [
         (["-f", "missing.yaml"], "cannot be read"),
         (["--require", "speed"], "there is no requirement 'speed'"),
+        (["--require", "valid"], "Name manifests with -f."),
         (["--balancer", "metalb-bgp"], "Did you mean metallb-bgp?"),
         (["--kube-version", "1.99"], "is not known yet"),
         (["--proxy-mode", "ipvs"], "no verdict for ipvs"),
@@ -77,6 +78,26 @@ def test_what_cannot_be_done_exits_2(secondhop: Secondhop, arguments: list[str],
     done = secondhop("check", *arguments)
     assert (done.code, done.out) == (2, "")
     assert says in done.err
+
+
+@pytest.mark.parametrize("verb", ["check", "explain", "diff", "run"])
+@pytest.mark.parametrize("text", ["", "# nothing\n---\n", '{"kind": "List", "items": []}'])
+def test_input_without_an_object_exits_2(
+    secondhop: Secondhop, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, verb: str, text: str
+) -> None:
+    more = ["svc/web", "--set", "type=NodePort"] if verb == "diff" else []
+    empty = tmp_path / "empty.yaml"
+    empty.write_text(text)
+    for file in str(empty), "-", str(tmp_path):
+        monkeypatch.setattr(sys, "stdin", io.StringIO(text))
+        done = secondhop(verb, *more, "-f", file)
+        assert (done.code, done.out) == (2, "")
+        assert done.err.startswith(f"secondhop: {file}: input: holds no object\n")
+
+
+def test_one_file_of_several_may_be_empty(secondhop: Secondhop, tmp_path: Path, local: str) -> None:
+    (tmp_path / "empty.yaml").write_text("# later\n")
+    assert secondhop("check", "-f", str(tmp_path), "--require", "valid").code == 0
 
 
 def test_the_json(secondhop: Secondhop, local: str) -> None:
