@@ -58,6 +58,40 @@ def test_invalid_manifests_are_findings_and_exit_0(secondhop: Secondhop) -> None
     assert secondhop("check", *PASTED, "--require", "valid").code == 1
 
 
+TYPO = service("typo", type="Nodeport")
+TAKEN = service("taken")
+REFUSED = service("refused", node_port=80)
+OTHER = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "x"}}
+
+
+@pytest.mark.parametrize(
+    ("given", "heading", "end"),
+    [
+        ([TYPO], "1 Service not judged: 1 error (", "More about each"),
+        ([TYPO, REFUSED], "2 Services not judged: 2 errors (", "More about each"),
+        (
+            [service(), TAKEN],
+            "1 Service judged, 1 not: 1 error, ",
+            "  Service default/web: the input",
+        ),
+        (
+            [service(), service()],
+            "1 Service judged, 1 not: 1 error, ",
+            "  Service default/web: the input",
+        ),
+        ([OTHER], "0 Services: nothing found (", "Skipped, not looked at: 1 ConfigMap."),
+    ],
+    ids=["a typo", "two", "one of two", "given twice", "no Service"],
+)
+def test_what_is_not_judged_is_told(
+    secondhop: Secondhop, tmp_path: Path, given: list[dict[str, Any]], heading: str, end: str
+) -> None:
+    done = secondhop("check", "-f", write(tmp_path / "x.json", *given))
+    assert done.out.startswith(heading)
+    assert done.out.splitlines()[-1].startswith(end)
+    assert ("Predicted, not tried" in done.out) == ("1 Service judged" in heading)
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
