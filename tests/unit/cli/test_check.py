@@ -176,7 +176,7 @@ def meaning(text: str) -> list[dict[str, Any]]:
 def test_fix_prints_the_mended_files_and_nothing_else(secondhop: Secondhop) -> None:
     deployment_too = ("-f", str(REFERENCE / "pasted-deployment.yaml"))
     done = secondhop("check", "--fix", *deployment_too, *PASTED)
-    assert (done.code, done.err) == (0, "")
+    assert (done.code, done.err) == (0, "mended 7 fields; no error is left\n")
     deployment, service = meaning((REFERENCE / "good.yaml").read_text())
     del service["spec"]["ports"][0]["nodePort"]  # the pasted one asks for none
     assert meaning(done.out) == [deployment, service]
@@ -184,7 +184,22 @@ def test_fix_prints_the_mended_files_and_nothing_else(secondhop: Secondhop) -> N
 
 def test_fix_mends_stdin(secondhop: Secondhop, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.StringIO(BAD))
-    assert secondhop("check", "--fix", "-f", "-") == (0, GOOD, "")
+    told = "mended 1 field; no error is left\n"
+    assert secondhop("check", "--fix", "-f", "-") == (0, GOOD, told)
+
+
+@pytest.mark.parametrize("flag", ["--fix", "--write"])
+def test_mending_tells_what_it_leaves(secondhop: Secondhop, tmp_path: Path, flag: str) -> None:
+    file, other = tmp_path / "a typo.yaml", tmp_path / "b.yaml"
+    file.write_text(BAD + "    type: Nodeport\n")
+    other.write_text(GOOD.replace("web", "other") + "  selectr: {}\n")
+    done = secondhop("check", flag, "-f", str(file), "-f", str(other))
+    left = f"2 errors are left: secondhop check -f '{file}' -f {other}"
+    assert (done.code, done.err.splitlines()[-1]) == (0, f"mended 1 field; {left}")
+    other.unlink()
+    file.write_text(GOOD + "  type: Nodeport\n")
+    done = secondhop("check", flag, "-f", str(file))
+    assert done.err == f"mended 0 fields; 1 error is left: secondhop check -f '{file}'\n"
 
 
 BAD = """apiVersion: v1
@@ -208,13 +223,13 @@ def test_write_mends_in_place(secondhop: Secondhop, tmp_path: Path, mark: bytes,
     bad, good, link = tmp_path / "bad.yaml", tmp_path / "good.yaml", tmp_path / "link.yaml"
     bad.write_bytes(mark + BAD.replace("\n", end).encode())
     bad.chmod(0o640)
-    good.write_text(GOOD)
+    good.write_text(GOOD.replace("web", "other"))
     before = good.stat()
     link.symlink_to(bad)
     assert secondhop("check", "--write", "-f", str(link), "-f", str(good)) == (
         0,
         "",
-        f"mended {link}\n",
+        f"mended {link}\nmended 1 field; no error is left\n",
     )
     assert bad.read_bytes() == mark + GOOD.replace("\n", end).encode()
     assert bad.stat().st_mode & 0o7777 == 0o640
