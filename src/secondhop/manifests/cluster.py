@@ -75,13 +75,15 @@ class Examined(NamedTuple):
     """The World that sound input makes, and what is wrong with the rest.
 
     problems: in the order of the input's lines. resources: the objects of known kinds that are
-    whole, with misplaced fields at home. services: those of the World, in its order.
+    whole, with misplaced fields at home. services: those of the World, in its order. left_out: how
+    many Services of the input are not.
     """
 
     world: World
     problems: tuple[Problem, ...]
     resources: tuple[Resource, ...]
     services: tuple[Declared, ...]
+    left_out: int = 0
 
 
 @uncollected
@@ -144,7 +146,8 @@ def examine(
     )
     world = with_readiness(world, {})
     world = replace(world, notes=(*world.notes, *unselected(selections, world.cluster)))
-    return Examined(world, problems.found, objects.resources, tuple(complete))
+    left_out = objects.broken["Service"] + len(services) - len(complete)
+    return Examined(world, problems.found, objects.resources, tuple(complete), left_out)
 
 
 def _placed(
