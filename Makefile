@@ -30,6 +30,7 @@ bench: setup-dev      ## ratios to the floor; the API's requests and watches
 	.venv/bin/python bench/table.py
 	.venv/bin/python bench/scale.py
 	.venv/bin/python bench/api.py
+	.venv/bin/python bench/lab.py
 	.venv/bin/python bench/rules.py
 
 clean:                ## what setup and the tools made in this checkout

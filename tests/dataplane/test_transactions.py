@@ -43,7 +43,7 @@ def kernel_after(states: list[Ruleset], limit: int) -> str:
 
 
 @settings(max_examples=30, deadline=None)
-@given(states=st.lists(rulesets(), min_size=2, max_size=4), limit=st.sampled_from([2, 250]))
+@given(states=st.lists(rulesets(), min_size=2, max_size=4), limit=st.sampled_from([2, 3, 5, 250]))
 def test_the_way_there_does_not_matter(states: list[Ruleset], limit: int) -> None:
     stepwise, fresh = sandboxed(
         lambda: (kernel_after(states, limit), kernel_after(states[-1:], 250))
@@ -82,3 +82,40 @@ def test_new_chains_go_first_when_one_restore_would_be_too_large() -> None:
     assert all("PREROUTING" not in text for text in texts[:-1])
     everything = "".join(texts)
     assert everything.index(":KUBE-SEP-8 ") < everything.index(":KUBE-SVC ")
+
+
+def test_a_chain_that_fits_no_transaction_is_old_or_new_at_every_moment() -> None:
+    """What a packet meets in it, by reading the chain as the kernel has it after each text."""
+    olden = tuple(f"-s 10.0.0.{n}/32 -j ACCEPT" for n in range(40))
+    newer = tuple(f"-s 10.0.1.{n}/32 -j ACCEPT" for n in range(50))
+    old: Ruleset = {"filter": {"FORWARD": ("-j KUBE-A",), "KUBE-A": olden}}
+    new: Ruleset = {"filter": {"FORWARD": ("-j KUBE-A",), "KUBE-A": newer}}
+
+    def seen() -> list[tuple[str, ...]]:
+        namespace = Namespace.create("node")
+        found = []
+        steps = transactions(old, new, 10)
+        assert max(text.count("\n") for text in steps) <= 10 + 2
+        for text in (*transactions({}, old), *steps):
+            Restore(namespace, text).finish()
+            with namespace:
+                command = ["/usr/sbin/iptables-nft-save"]
+                saved = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+            found.append(met("KUBE-A", saved))
+        return found
+
+    states = sandboxed(seen)
+    assert set(states[1:]) <= {olden, newer}
+    assert states[-1] == newer
+
+
+def met(chain: str, saved: str) -> tuple[str, ...]:
+    """The rules that a packet meets in a chain before it goes anywhere for good."""
+    rules = [
+        line.removeprefix(f"-A {chain} ")
+        for line in saved.splitlines()
+        if line.startswith(f"-A {chain} ")
+    ]
+    if rules and rules[0].startswith("-g "):
+        return met(rules[0].removeprefix("-g "), saved)
+    return tuple(rules)

@@ -4,6 +4,7 @@ import json
 import subprocess
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -344,3 +345,16 @@ def test_two_host_network_pods_of_one_port_and_node() -> None:
         assert said.startswith("pod default/web-1 on xjp1 is not ready: its container ended: ")
         assert said.endswith("listen tcp :80: bind: address already in use")
     assert not disagreements(made)
+
+
+def test_a_placement_of_many_is_not_told_as_the_only_one(unprivileged: Unprivileged) -> None:
+    manifests = Path(__file__).parents[2] / "docs/examples/cluster.yaml"
+    command = [*unprivileged.secondhop, "run", "-f", "-"]
+    with manifests.open() as given:
+        done = subprocess.run(
+            command, stdin=given, capture_output=True, text=True, timeout=60, **unprivileged.options
+        )
+    assert done.returncode == 0
+    told = "The pods ran in one of the placements that the manifests allow"
+    assert told in done.stdout
+    assert told not in unprivileged.run("run").stdout

@@ -229,7 +229,7 @@ def test_the_session_of_the_documentation(secondhop: Secondhop, root: Path, tmp_
     }
     done = subprocess.run(
         ["sh", "-exc", lines],
-        cwd=GOOD.parent,
+        cwd=Path(__file__).parents[2] / "docs/examples",
         env=environment,
         capture_output=True,
         text=True,
@@ -241,3 +241,55 @@ def test_the_session_of_the_documentation(secondhop: Secondhop, root: Path, tmp_
     assert "\ntimeout\n" in done.stdout
     assert "service/traffic-test patched\n" in done.stdout
     assert "2 of 2 pods ready" in done.stdout
+
+
+def test_a_lab_file_and_a_number_of_nodes_go_together(secondhop: Secondhop) -> None:
+    described = {
+        "apiVersion": "secondhop/v1",
+        "kind": "Lab",
+        "client": {"address": "10.99.0.5"},
+        "network": {"podCIDR": "10.77.0.0/16"},
+    }
+    up = secondhop("lab", "up", "--nodes", "2", "-f", "-", text=json.dumps(described))
+    assert up.returncode == 0, up.stderr
+    client = secondhop("lab", "exec", "client", "--", "ip", "-4", "-brief", "address").stdout
+    assert "10.99.0.5" in client
+    node = secondhop("lab", "exec", "node/node2", "--", "ip", "-4", "-brief", "address").stdout
+    assert re.search(r"cni0 +\S+ +10\.77\.1\.1/24", node)
+    rules = secondhop("lab", "exec", "node/node2", "--", "iptables-save")
+    assert "KUBE-SERVICES" in rules.stdout
+
+
+def test_kinds_that_the_lab_does_not_have_are_told(secondhop: Secondhop) -> None:
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}}
+    up = secondhop("lab", "up", "-f", "-", text=json.dumps(secret))
+    assert up.returncode == 0
+    assert "not applied, the lab has no such kinds: Secret\n" in up.stderr
+
+
+def test_pods_in_a_hurry(secondhop: Secondhop) -> None:
+    up = secondhop("lab", "up", "--nodes", "2", "--pods", "2")
+    (typed,) = [line for line in up.stdout.splitlines() if "curl" in line]
+    deadline = time.monotonic() + 10
+    while "2 of 2 pods ready" not in secondhop("lab", "status").stdout:
+        assert time.monotonic() < deadline
+    curl = typed.strip().removeprefix("secondhop ").split()
+    deadline = time.monotonic() + 5
+    while (got := secondhop(*curl)).returncode:
+        assert time.monotonic() < deadline, got
+    assert "RemoteAddr: " in got.stdout
+
+
+def test_a_package_that_is_missing_is_named(secondhop: Secondhop, tmp_path: Path) -> None:
+    """As after `pip install secondhop`, without the extra."""
+    code = """
+import sys
+sys.modules["starlette"] = None
+from secondhop.cli import main
+sys.exit(main())
+"""
+    command = [sys.executable, "-c", code, "lab", "up", "--name", "missing"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30)
+    assert done.returncode == 3
+    assert "pip install 'secondhop[lab]'" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..client.api import Object, matches_labels
+from ..client.api import Object
 from ..manifests.api.field import FieldError, forbidden, invalid, not_supported, required
 from ..manifests.api.metadata import validate_labels
 from ..manifests.api.syntax import label_key
 from ..manifests.problems import Path
+from ..model.labels import selects
 from .pod_rules import NEGATIVE, not_negative, pod_rules
 
 _SPEC: Path = ("spec",)
@@ -69,7 +70,7 @@ def _selector(spec: Object, old: Object | None, word: str) -> Iterator[FieldErro
         yield invalid(_SELECTOR, selector, f"empty selector is invalid for {word}")
         return
     labels = ((spec.get("template") or {}).get("metadata") or {}).get("labels") or {}
-    if not wrong and not matches_labels(selector, labels):
+    if not wrong and not selects(selector, labels):
         path = ("spec", "template", "metadata", "labels")
         yield invalid(path, labels, "`selector` does not match template `labels`")
 

@@ -13,7 +13,7 @@ from ..manifests.pods import WORKLOADS
 from ..manifests.problems import Path, dotted, printable
 from ..model.cluster import Node, Pod, Service, ServicePort
 from ..model.finding import Certainty, Finding, Severity, Where
-from ..predict.balancers import BALANCERS, Balancer
+from ..predict.balancers import BALANCERS, Balancer, in_front_of
 from ..predict.entries import Entries, Entry
 from ..predict.landing import Landing, landings, weight_of
 from ..predict.path import Paths
@@ -66,17 +66,14 @@ class Case:
         self.around = around
         self.service: Service = declared.service
         self.resource: Resource = declared.resource
-        self.nodes_known = around.examined.nodes_known
+        self.nodes_known = around.examined.world.nodes_known
         self.outlook = around.paths.placements.of_service(self.service)
         self.placed = self.nodes_known and self.outlook is None
 
     @property
     def balancer(self) -> Balancer:
-        """The balancer in front; every-node for a Service of a type that it does not serve, and
-        without weights where no health check tells them (semantics §6.1)."""
-        chosen = BALANCERS[self.around.balancer]
-        if chosen.typed and self.service.type != "LoadBalancer":
-            return BALANCERS["every-node"]
+        """The balancer in front; without weights where no health check tells them (§6.1)."""
+        chosen = BALANCERS[in_front_of(self.service, self.around.balancer)]
         told = self.around.cluster.kube_version.has("endpoint weight header")
         if chosen.weighted and not (told and has_health_check(self.service)):
             return replace(chosen, weighted=False)

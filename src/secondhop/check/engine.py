@@ -66,6 +66,7 @@ def check(
         around.cluster,
         balancer,
         examined.world.notes,
+        examined.left_out,
     )
 
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 from ..model.finding import Certainty, Finding
 from ..model.placement import Outlook
-from ..model.workload import Workload
-from ..predict.failover import node_loss, rollout_gap
+from ..predict.failover import all_on_one, movable
 from ..predict.placement import SPREAD
+from ..predict.rollout import rollouts
 from .case import ETP, Case, Rule
 from .shares import UNEVEN
 
@@ -57,53 +57,44 @@ def uneven(case: Case) -> Iterator[Finding]:
 
 def lost_node(case: Case) -> Iterator[Finding]:
     """Several pods do not help if one node may have them all."""
-    outlook, grace = case.outlook, case.around.examined.world.lab.node_grace_seconds
-    workloads = _workloads(case)
+    workloads = case.around.paths.placements.behind(case.service)
     if not case.nodes_known or sum(w.replicas or 0 for w in workloads) < 2:
         return
-    eligible = min((len(w.eligible) for w in workloads if w.eligible is not None), default=2)
-    loss = node_loss(case.homes, outlook, local=case.local, eligible=eligible)
-    if loss.all_pods == "impossible" or len(case.around.cluster.nodes) < 2:
+    certainty = all_on_one(case.homes, case.outlook)
+    if certainty == "impossible" or len(case.around.cluster.nodes) < 2:
         return
-    which = "has" if loss.all_pods == "certain" else "may have"
+    grace = case.around.examined.world.lab.node_grace_seconds
+    which = "has" if certainty == "certain" else "may have"
+    nowhere = ", for which there is no other node" if movable(workloads) is False else ""
     message = (
-        f"one node {which} all pods: when it is lost, no pod is left for {grace:g} s, until the"
-        " control plane notices, and then until new ones are ready"
-        + (", for which there is no other node." if loss.homeless else ".")
+        f"one node {which} all pods: when it is lost, so is every connection, through whichever"
+        f" node, until the control plane notices ({grace:g} s), evicts its pods and"
+        f" others are ready{nowhere}."
     )
-    if loss.share:
-        message += (
-            f" {loss.share:.0%} of what enters through the other nodes is lost meanwhile, although"
-            " they are healthy."
-        )
     remedy = f"Keep pods on two nodes at least: {SPREAD}, or required anti-affinity."
     path = ("spec", "selector")
-    yield case.find("node-loss", path, message, remedy, certainty=loss.all_pods)
+    yield case.find("node-loss", path, message, remedy, certainty=certainty)
 
 
 def rollout(case: Case) -> Iterator[Finding]:
     """Under Local a node's last ready pod must serve until the balancer has left (KEP-1669)."""
     if not case.local or case.balancer.watches != "health checks":
         return
-    for workload in _workloads(case):
-        gap = rollout_gap(workload, local=True, balancer=case.balancer)
-        if gap is None:
+    workloads = case.around.paths.placements.behind(case.service)
+    version = case.around.cluster.kube_version
+    for rolling in rollouts(workloads, local=True, balancer=case.balancer, version=version):
+        if not rolling.falls_short:
             continue
         message = (
-            f"in a rollout of {workload} a pod serves {gap.served:g} s after it is told to end,"
-            f" but {case.around.balancer} sends to its node for up to {gap.needed:g} s more."
+            f"in a rollout of {rolling.workload} a pod serves {rolling.served:g} s after it is told"
+            f" to end, but {case.around.balancer} sends to its node for up to {rolling.needed:g} s"
+            " more."
         )
         remedy = (
-            f"Give its container a preStop sleep of {gap.needed:g} s, and"
+            f"Give its container a preStop sleep of {rolling.needed:g} s, and"
             f" terminationGracePeriodSeconds more than that."
         )
         yield case.find("rollout-gap", ETP, message, remedy)
-
-
-def _workloads(case: Case) -> list[Workload]:
-    backing = case.around.paths.placements.backing
-    names = [case.service.port_name(port) for port in case.service.ports]
-    return list({id(w): w for name in names for w in backing(name)}.values())
 
 
 UNPLACED: tuple[Rule, ...] = (local_drops, uneven)

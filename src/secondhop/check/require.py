@@ -58,8 +58,10 @@ def _read(word: str) -> Asked:
     except ValueError:
         most = 0.0
     if not 0 < most <= 1:
+        wrong = f"{value!r} is not a fraction above 0 and up to 1"
         raise UsageError(
-            f"--require: {word!r} has no share", "Write a fraction, for example max-share=0.5."
+            f"--require: {wrong if value else f'{word!r} has no share'}",
+            "Write a fraction, for example max-share=0.5.",
         )
     return Asked(name, most)
 

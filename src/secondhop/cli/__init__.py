@@ -64,8 +64,8 @@ def secondhop() -> None:
     Without a cluster, root or images: `secondhop run` builds two nodes out of network
     namespaces and tries both values of externalTrafficPolicy.
 
-    Exit codes: 0 as wanted, 1 a finding, 2 usage or bad input, 3 this environment cannot, 4
-    prediction and observation disagree.
+    Exit codes: 0 as wanted, 1 a requirement failed, or a difference found with --exit-code, 2
+    usage or bad input, 3 this environment cannot, 4 prediction and observation disagree.
     """
 
 

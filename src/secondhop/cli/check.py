@@ -81,6 +81,8 @@ def command(
     from ..check import check, read_requirements
 
     asked = read_requirements(required)
+    if asked and not files:
+        raise UsageError("--require has nothing of yours to judge", "Name manifests with -f.")
     given = Input(files, namespace, proxy_mode, kube_version)
     examined = given.examined(given.documents())
     found = check(
@@ -134,6 +136,7 @@ def _print(found: Check, world: World, output: str) -> None:
 
         for line in check.report(found):
             click.echo(line)
-        click.echo()
-        for line in layout.basis("Predicted, not tried", world.cluster, world.notes, world.skipped):
-            click.echo(line)
+        predicted = ("Predicted, not tried", world.cluster, world.notes, world.skipped)
+        basis = layout.basis(*predicted) if found.services else layout.unread(world.skipped)
+        if lines := list(basis):
+            click.echo("\n".join(("", *lines)))

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ..manifests import World
     from ..model.difference import Difference
 
-_FINDING = 1
+_DIFFERENT = 1
 
 
 @click.command()
@@ -65,7 +65,7 @@ def command(
     else:
         _print(world, found)
     if exit_code and not found.is_empty:
-        sys.exit(_FINDING)
+        sys.exit(_DIFFERENT)
 
 
 def _difference(

@@ -9,11 +9,20 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 import click
 
 from ..errors import UsageError
-from .source import choose, input_options, load, proxy_options, services_of
+from .source import (
+    balancer_option,
+    choose,
+    input_options,
+    known_balancer,
+    load,
+    proxy_options,
+    services_of,
+)
 
 if TYPE_CHECKING:
     from ..manifests import World
     from ..model.cluster import Cluster, Service
+    from ..model.failover import Failover
     from ..model.fate import Outcome
     from ..model.flow import Flow
     from ..model.placement import Outlook
@@ -40,6 +49,7 @@ _Cells: TypeAlias = "Iterator[tuple[Service | None, Flow, Outcome]]"
 )
 @click.option("--all", "everything", is_flag=True, help="Every source × destination.")
 @proxy_options
+@balancer_option
 @click.option(
     "-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True
 )
@@ -54,13 +64,16 @@ def command(
     everything: bool,
     proxy_mode: str | None,
     kube_version: str | None,
+    balancer: str,
     output: str,
 ) -> None:
     """Predict where traffic to Services lands, and why. Sends nothing.
 
     Without svc/NAME every Service of the input; without -f the reference experiment. Shows the
-    outside client at every entry, unless --all or --to asks for more.
+    outside client at every entry, unless --all or --to asks for more; of a single Service also what
+    the loss of a node and a rollout cost behind the balancer, where the nodes are known.
     """
+    known_balancer(balancer)
     _refuse_mixtures(sender, target, via, everything)
     world = load(files, namespace, proxy_mode, kube_version)
     chosen = None if service is None else choose(world, service, namespace)
@@ -75,7 +88,8 @@ def command(
             f"the input has no Service{where}{wanted}", "Add one to the files given with -f."
         )
     else:
-        answer = (_table if everything else _overview)(world.cluster, services)
+        found = _failover(world, services, balancer)
+        answer = (_table if everything else _overview)(world.cluster, services, found)
     sys.stdout.writelines((_json if output == "json" else _text)(answer, world))
 
 
@@ -106,6 +120,7 @@ class _Answer(NamedTuple):
 
     cells: _Cells
     lines: Iterator[str]
+    failover: Failover | None = None
 
 
 class _Typed(NamedTuple):
@@ -117,7 +132,17 @@ class _Typed(NamedTuple):
     namespace: str
 
 
-def _overview(cluster: Cluster, services: Sequence[Service]) -> _Answer:
+def _failover(world: World, services: Sequence[Service], balancer: str) -> Failover | None:
+    """Of a single Service, where the nodes are known."""
+    from ..predict.failover import failover
+    from ..predict.path import Paths
+
+    if len(services) != 1 or not world.nodes_known:
+        return None
+    return failover(Paths(world.cluster), services[0], balancer, world.lab.node_grace_seconds)
+
+
+def _overview(cluster: Cluster, services: Sequence[Service], found: Failover | None) -> _Answer:
     """The outside client at every entry."""
     from ..predict.matrix import Matrix
     from ..predict.overview import overview
@@ -125,8 +150,9 @@ def _overview(cluster: Cluster, services: Sequence[Service]) -> _Answer:
     from ..report import explain
 
     rows = Matrix(Paths(cluster), inside=False).rows(services)
-    lines = explain.overview(cluster, services, overview(cluster, services), _outlooks(cluster))
-    return _Answer(_client_cells(filter(explain.from_outside, rows)), lines)
+    told = overview(cluster, services)
+    lines = explain.overview(cluster, services, told, _outlooks(cluster), found)
+    return _Answer(_client_cells(filter(explain.from_outside, rows)), lines, found)
 
 
 def _outlooks(cluster: Cluster) -> Callable[[Service], Outlook | None]:
@@ -145,14 +171,15 @@ def _client_cells(rows: Iterable[Row]) -> _Cells:
             yield row.service, Flow(row.sources[0], row.destination, via), row.outcome
 
 
-def _table(cluster: Cluster, services: Sequence[Service]) -> _Answer:
+def _table(cluster: Cluster, services: Sequence[Service], found: Failover | None) -> _Answer:
     """Every source to every destination."""
     from ..predict import matrix
     from ..report import explain
 
     cells = ((c.service, c.flow, c.outcome) for c in matrix.cells(cluster, services))
     rows = matrix.rows(cluster, services)
-    return _Answer(cells, explain.everything(cluster, services, rows, _outlooks(cluster)))
+    lines = explain.everything(cluster, services, rows, _outlooks(cluster))
+    return _Answer(cells, lines, found)
 
 
 def _flow(cluster: Cluster, chosen: Service | None, typed: _Typed) -> _Answer:
@@ -182,7 +209,7 @@ def _flow(cluster: Cluster, chosen: Service | None, typed: _Typed) -> _Answer:
 def _json(answer: _Answer, world: World) -> Iterator[str]:
     from ..report import json
 
-    return json.prediction(answer.cells, world.cluster.kube_version)
+    return json.prediction(answer.cells, world.cluster.kube_version, answer.failover)
 
 
 def _text(answer: _Answer, world: World) -> Iterator[str]:

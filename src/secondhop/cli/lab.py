@@ -10,14 +10,20 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..errors import UsageError
+from ..errors import EnvironmentUnable, UsageError
+from .laborder import WHOAMI_PORT
 from .source import Input
 
 if TYPE_CHECKING:
     from ..lab.state import State
+    from ..model.cluster import Node
 
+_SHOWN = 6
+_SBIN = ("/usr/local/sbin", "/usr/sbin", "/sbin")
+"""Where iptables and its like are, on no ordinary user's PATH."""
 _RUNNING_ON = {"ignore_unknown_options": True, "allow_interspersed_args": False}
-_name = click.option("--name", default="default", show_default=True, help="Which lab.")
+_DEFAULT = "default"
+_name = click.option("--name", default=_DEFAULT, show_default=True, help="Which lab.")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -44,15 +50,23 @@ def command() -> None:
 def up(
     name: str, files: tuple[str, ...], namespace: str | None, nodes: int | None, pods: int
 ) -> None:
-    """Start a lab in the background; returns when every node is Ready."""
+    """Start a lab; returns when every node is Ready, and leaves it in the background."""
     from ..lab import keeper
     from ..lab.state import State
+
+    try:
+        from ..lab import standing  # before the fork: what is loaded now is loaded once
+    except ModuleNotFoundError as error:
+        raise EnvironmentUnable(
+            f"a lab that stays needs the Python package {error.name}",
+            "Install what it needs: `pip install 'secondhop[lab]'`, or in a clone `make setup`.",
+        ) from None
     from .laborder import order
 
     state = State(name)
-    given = Input(files, namespace)
-    wanted = order(state, given, nodes, pods)
-    from ..lab import standing  # before the fork: what is loaded now is loaded once
+    wanted, left_out = order(state, Input(files, namespace), nodes, pods)
+    if left_out:
+        click.echo(f"not applied, the lab has no such kinds: {', '.join(left_out)}", err=True)
 
     def main(*sockets: Any) -> None:
         standing.main(wanted, *sockets)
@@ -62,16 +76,23 @@ def up(
         if "doing" in message:
             click.echo(message["doing"], err=True)
         url = message.get("url", "")
-    _tell_ready(state, url, [node.name for node in wanted.base.nodes])
+    _tell_ready(state, url, wanted.base.nodes, WHOAMI_PORT if pods else None)
 
 
-def _tell_ready(state: State, url: str, nodes: Sequence[str]) -> None:
-    option = "" if state.name == "default" else f" --name {state.name}"
-    shown = ", ".join(nodes[:4]) + (f" and {len(nodes) - 4} more" if len(nodes) > 4 else "")
-    click.echo(f"The lab {state.name} is up: {len(nodes)} nodes Ready ({shown}), API at {url}")
+def _tell_ready(state: State, url: str, nodes: Sequence[Node], port: int | None) -> None:
+    option = "" if state.name == _DEFAULT else f" --name {state.name}"
+    names = [node.name for node in nodes]
+    shown = ", ".join(names[:_SHOWN])
+    if len(names) > _SHOWN:
+        shown += f" and {len(names) - _SHOWN} more"
+    plural = "s" if len(names) > 1 else ""
+    click.echo(
+        f"The lab {state.name} is up: {len(names)} node{plural} Ready ({shown}), API at {url}"
+    )
+    dialled = f"{nodes[0].address(4)}:{port}" if port else "NODE:PORT"
     click.echo(f"  export KUBECONFIG={state.kubeconfig}")
     click.echo("  kubectl get nodes")
-    click.echo(f"  secondhop lab exec{option} client -- curl -s --connect-timeout 1 NODE:PORT")
+    click.echo(f"  secondhop lab exec{option} client -- curl -s --connect-timeout 1 {dialled}")
     click.echo(f"  secondhop lab down{option}")
 
 
@@ -168,6 +189,7 @@ def _run(name: str, where: str, program: Sequence[str], environ: Mapping[str, st
         raise UsageError("no program is named", f"secondhop lab exec {where} -- PROGRAM …")
     answer = ask(state, "enter", where=where)
     namespaces = list(zip(answer.descriptors, answer.value, strict=True))
-    environ = {**os.environ, "KUBECONFIG": str(state.kubeconfig), **environ}
+    path = os.pathsep.join([os.environ.get("PATH", os.defpath), *_SBIN])
+    environ = {**os.environ, "PATH": path, "KUBECONFIG": str(state.kubeconfig), **environ}
     sys.stdout.flush()
     return run_inside(namespaces, words, environ)

@@ -24,11 +24,15 @@ _APPLIED = (
     "Pod",
 )
 """The kinds that are applied, in this order."""
+_KNOWN = ("Lab", "Node")
+"""The kinds that say what the lab is."""
+WHOAMI_PORT = 30080
 _SERVERS_OWN = ("uid", "resourceVersion", "creationTimestamp", "generation", "managedFields")
 
 
-def order(state: State, given: Input, nodes: int | None, pods: int) -> Order:
-    """The lab that the options ask for. Raises ManifestError, UsageError."""
+def order(state: State, given: Input, nodes: int | None, pods: int) -> tuple[Order, Sequence[str]]:
+    """The lab that the options ask for, and the kinds of the input that it does not have. Raises
+    ManifestError, UsageError."""
     from ..lab.standing import Order
     from ..manifests import reference_lab
     from ..manifests.read import Document, Source
@@ -37,12 +41,18 @@ def order(state: State, given: Input, nodes: int | None, pods: int) -> Order:
     if nodes is not None:
         if any(d.object.get("kind") == "Lab" and "nodes" in d.object for d in documents):
             raise UsageError("both --nodes and a Lab with nodes are given", "Keep only one.")
-        lab = {"apiVersion": "secondhop/v1", "kind": "Lab", "nodes": list(_machines(nodes))}
-        documents = [d for d in documents if d.object.get("kind") != "Lab"]
-        documents.append(Document(lab, Source("--nodes", "")))
+        machines = {"apiVersion": "secondhop/v1", "kind": "Lab", "nodes": list(_machines(nodes))}
+        given_labs = [d for d in documents if d.object.get("kind") == "Lab"]
+        if given_labs:
+            given_labs[0].object["nodes"] = machines["nodes"]
+        else:
+            documents.append(Document(machines, Source("--nodes", "")))
     world = given.world(documents or [reference_lab()])
     objects = [*_objects(documents, given.home), *(_whoami(pods) if pods else ())]
-    return Order(state.name, world.cluster, world.lab, objects, state.kubeconfig)
+    kinds = dict.fromkeys(str(d.object.get("kind")) for d in documents)
+    left_out = [kind for kind in kinds if kind not in (*_APPLIED, *_KNOWN)]
+    ordered = Order(state.name, world.cluster, world.lab, objects, state.kubeconfig)
+    return ordered, left_out
 
 
 def _machines(count: int) -> Iterator[dict[str, str]]:
@@ -51,7 +61,6 @@ def _machines(count: int) -> Iterator[dict[str, str]]:
         yield {
             "name": f"node{n + 1}",
             "address": f"172.17.{n}.10",
-            "podCIDR": f"10.42.{n}.0/24",
             "zone": f"zone-{'abc'[n % 3]}",
         }
 
@@ -86,5 +95,9 @@ def _whoami(pods: int) -> Iterator[dict[str, object]]:
         "apiVersion": "v1",
         "kind": "Service",
         "metadata": metadata,
-        "spec": {"type": "NodePort", "selector": labels, "ports": [{"port": 80}]},
+        "spec": {
+            "type": "NodePort",
+            "selector": labels,
+            "ports": [{"port": 80, "nodePort": WHOAMI_PORT}],
+        },
     }

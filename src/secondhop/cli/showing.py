@@ -15,6 +15,7 @@ from ..lab.client import Lab
 from ..manifests import World
 from ..model.cluster import Service
 from ..model.fate import Trial
+from ..predict.path import Paths
 from ..report import json as documents
 from ..report import layout, steps, text
 
@@ -82,7 +83,8 @@ class Showing:
         elapsed = time.monotonic() - self._started
         if elapsed > self._told + _QUIET_SECONDS:
             self._told = elapsed
-            click.echo(f"{len(self._trials)} rows tried, the last under {trial.policy}", err=True)
+            rows = "1 row" if len(self._trials) == 1 else f"{len(self._trials)} rows"
+            click.echo(f"{rows} tried, the last under {trial.policy}", err=True)
 
     def _report(self, elapsed: float, seen: Sequence[str]) -> None:
         claims = judge(self._cluster, self._service, self._trials, self._held)
@@ -96,7 +98,10 @@ class Showing:
             )
             return
         version = self._cluster.kube_version
-        for line in text.experiment(self._service, self._trials, claims, elapsed, version):
+        many = Paths(self._world.cluster).placements.of_service(self._service) is not None
+        for line in text.experiment(
+            self._service, self._trials, claims, elapsed, version, one_of_many=many
+        ):
             click.echo(line)
         self._basis("Tried on a lab", left_out)
 

@@ -113,27 +113,3 @@ def labels_of(value: Object) -> Mapping[str, str]:
     """The labels of an object."""
     labels: Mapping[str, str] = (value.get("metadata") or {}).get("labels") or {}
     return labels
-
-
-def matches_labels(selector: Mapping[str, Any] | None, labels: Mapping[str, str]) -> bool:
-    """Whether a LabelSelector (matchLabels, matchExpressions) matches; None matches nothing, an
-    empty one everything."""
-    if selector is None:
-        return False
-    exact = selector.get("matchLabels") or {}
-    return exact.items() <= labels.items() and all(
-        _meets(expression, labels) for expression in selector.get("matchExpressions") or []
-    )
-
-
-def _meets(expression: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
-    key, values = expression["key"], expression.get("values") or []
-    match expression["operator"]:
-        case "In":
-            return labels.get(key) in values
-        case "NotIn":
-            return labels.get(key) not in values
-        case "Exists":
-            return key in labels
-        case _:
-            return key not in labels

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..client import Object, meta
 from ..client.api import labels_of
 from ..manifests.scheduling import tolerates
+from ..model.labels import in_a_term
 
 UNSCHEDULABLE = {"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"}
 REPELLING = ("NoSchedule", "NoExecute")
@@ -51,38 +52,5 @@ def selects_node(spec: Mapping[str, Any], node: Object) -> bool:
     required = affinity.get("requiredDuringSchedulingIgnoredDuringExecution")
     if not required:
         return True
-    fields = {"metadata.name": meta(node)[1]}
-    return any(
-        _meets_all(term.get("matchExpressions") or (), labels)
-        and _meets_all(term.get("matchFields") or (), fields)
-        for term in required.get("nodeSelectorTerms") or ()
-        if term.get("matchExpressions") or term.get("matchFields")
-    )
-
-
-def _meets_all(requirements: Iterable[Mapping[str, Any]], labels: Mapping[str, str]) -> bool:
-    return all(_meets(requirement, labels) for requirement in requirements)
-
-
-def _meets(requirement: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
-    value, values = labels.get(requirement["key"]), requirement.get("values") or []
-    match requirement["operator"]:
-        case "In":
-            return value in values
-        case "NotIn":
-            return value not in values
-        case "Exists":
-            return value is not None
-        case "DoesNotExist":
-            return value is None
-        case operator:
-            return _compares(operator, value, values)
-
-
-def _compares(operator: str, value: str | None, values: Sequence[str]) -> bool:
-    """Gt and Lt: of whole numbers only."""
-    try:
-        number, limit = int(value or ""), int(values[0])
-    except (ValueError, IndexError):
-        return False
-    return number > limit if operator == "Gt" else number < limit
+    terms = required.get("nodeSelectorTerms") or ()
+    return in_a_term(terms, labels, {"metadata.name": meta(node)[1]})

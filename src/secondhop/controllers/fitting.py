@@ -6,8 +6,9 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
-from ..client import Object, matches_labels, meta
+from ..client import Object, meta
 from ..client.api import labels_of
+from ..model.labels import selects
 from .eligibility import cordoned_for, selects_node, untolerated
 from .owners import deleting
 from .pods import FINISHED, phase
@@ -23,7 +24,8 @@ _NO_DOMAIN = f"{_SKEWED} (missing required label)"
 _AFFINITY = "node(s) didn't match pod affinity rules"
 _ANTI = "node(s) didn't match pod anti-affinity rules"
 _REPELLED = "node(s) didn't satisfy existing pods anti-affinity rules"
-_BY_OTHER_PODS = {_PORTS, _SKEWED, _AFFINITY, _ANTI, _REPELLED}
+_FULL = "Too many pods"
+_BY_OTHER_PODS = {_FULL, _PORTS, _SKEWED, _AFFINITY, _ANTI, _REPELLED}
 
 Check: TypeAlias = Callable[[Object], str]
 """Why a node does not do; empty if it does."""
@@ -88,6 +90,12 @@ def _by_node(spec: Mapping[str, Any]) -> Iterator[Check]:
     yield lambda node: "" if selects_node(spec, node) else _NOT_SELECTED
 
 
+def _is_full(scene: Scene, node: Object) -> bool:
+    """Whether it runs as many pods as it says it can."""
+    most = ((node.get("status") or {}).get("allocatable") or {}).get("pods")
+    return most is not None and sum(1 for _ in _running(scene, node)) >= int(most)
+
+
 def _taint(spec: Mapping[str, Any], node: Object) -> str:
     taint = untolerated(spec, node)
     return _TAINTED % (taint["key"], taint.get("value") or "") if taint else ""
@@ -95,6 +103,7 @@ def _taint(spec: Mapping[str, Any], node: Object) -> str:
 
 def _by_pods(pod: Object, scene: Scene) -> Iterator[Check]:
     spec = pod["spec"]
+    yield lambda node: _FULL if _is_full(scene, node) else ""
     if ports := host_ports(pod):
         yield lambda node: _PORTS if _clash(ports, _running(scene, node)) else ""
     for constraint in spec.get("topologySpreadConstraints") or ():
@@ -150,13 +159,13 @@ def _spread(pod: Object, constraint: Mapping[str, Any], scene: Scene) -> Check:
             counts[domain] = counts.get(domain, 0) + sum(
                 meta(other)[0] == namespace
                 and not deleting(other)
-                and matches_labels(selector, labels_of(other))
+                and selects(selector, labels_of(other))
                 for other in _running(scene, node)
             )
     fewest = min(counts.values(), default=0)
     if len(counts) < (constraint.get("minDomains") or 1):
         fewest = 0
-    limit = constraint["maxSkew"] + fewest - matches_labels(selector, labels_of(pod))
+    limit = constraint["maxSkew"] + fewest - selects(selector, labels_of(pod))
 
     def check(node: Object) -> str:
         domain = labels_of(node).get(key)
@@ -234,4 +243,4 @@ def _matches(term: Mapping[str, Any], owner: Object, other: Object) -> bool:
     namespaces = term.get("namespaces") or [meta(owner)[0]]
     if "namespaceSelector" not in term and meta(other)[0] not in namespaces:
         return False
-    return matches_labels(term.get("labelSelector"), labels_of(other))
+    return selects(term.get("labelSelector"), labels_of(other))

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Hashable, Iterable, Mapping
 from typing import Any, NamedTuple
 
-from ..client import Object, matches_labels, meta
+from ..client import Object, meta
 from ..client.api import labels_of
 from ..client.informer import Key
+from ..model.labels import selects
 from .cache import Cache
 from .loop import Queue
 
@@ -79,7 +80,7 @@ def claims(owner: Object, found: Iterable[Object]) -> Claims:
     """Sort objects that an owner controls, or nobody does, by its selector."""
     result = Claims([], [], [])
     for value in found:
-        selected = matches_labels(owner["spec"]["selector"], labels_of(value))
+        selected = selects(owner["spec"]["selector"], labels_of(value))
         if controller_of(value) is not None:
             (result.mine if selected or deleting(owner) else result.release).append(value)
         elif selected and not deleting(owner) and not deleting(value):
@@ -126,7 +127,7 @@ class Owned:
                     self._queue.add((key[0], controller["name"]))
             elif value is after:
                 for owner in self._owners(key[0]):
-                    if matches_labels(owner["spec"]["selector"], labels_of(value)):
+                    if selects(owner["spec"]["selector"], labels_of(value)):
                         self._queue.add(meta(owner))
 
 

@@ -18,6 +18,7 @@ from ..apiserver.agent import Execution, LogOptions
 from ..client import Api, Object, meta
 from ..client.api import Deletion
 from ..client.informer import Informer, Key
+from ..controllers.events import Recorder
 from ..errors import ApiError, SecondhopError
 from ..model.cluster import Node
 from .addresses import WISH, Addresses
@@ -33,21 +34,6 @@ from .timing import USUAL, Timing
 
 _LEASE_SECONDS = 40
 LEASES = "kube-node-lease"
-
-
-class Recorder(Protocol):
-    """Where Events are told; see controllers.events.Recorder."""
-
-    def tell(
-        self,
-        about: Object,
-        source: str,
-        reason: str,
-        message: str,
-        type: Literal["Normal", "Warning"] = "Normal",
-    ) -> None:
-        """Something happened to an object."""
-        ...
 
 
 class Cables(Protocol):

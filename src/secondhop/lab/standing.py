@@ -126,7 +126,7 @@ class _Standing:
 
     async def _ready(self, tell: Any) -> None:
         wanted = len(self._order.base.nodes)
-        tell(doing=f"waiting for {wanted} nodes")
+        tell(doing=f"waiting for {wanted} node{'s' if wanted > 1 else ''}")
         try:
             async with asyncio.timeout(_READY_SECONDS):
                 while sum(is_true(node, "Ready") for node in await self._nodes()) < wanted:

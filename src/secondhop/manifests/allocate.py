@@ -21,7 +21,8 @@ def allocated(
     *,
     stated: bool,
 ) -> list[Declared]:
-    """All Services with what the API server would choose for them; what they ask for goes first.
+    """All Services that the API server would take, with what it would choose for them; what they
+    ask for goes first.
 
     The unsound come last, for what else is wrong with them. ranges: the Service CIDRs; stated: they
     are the user's, so that an address outside is refused.
@@ -37,7 +38,7 @@ def allocated(
         for error in write.errors:
             if isinstance(one, Declared) or error.path not in one.fields:
                 refuse(one.resource, error, _hint(error, holders))
-        if isinstance(one, Unsound):
+        if isinstance(one, Unsound) or write.errors:
             continue
         view = View(write.service)
         for key in (*view.own_node_ports(), view.health_port, *view.ips):

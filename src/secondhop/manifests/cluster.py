@@ -41,7 +41,8 @@ class World:
     skipped: kinds that say nothing about traffic, and how many of each there were. notes: what was
     assumed. selections: the Services whose endpoints follow from the pods. sources: the files, in
     their order, that hold anything else than a Lab. policies: the input's NetworkPolicies, which
-    no prediction applies.
+    no prediction applies. nodes_known: whether the input tells of nodes at all; if not, the
+    cluster's are the reference Lab's.
     """
 
     cluster: Cluster
@@ -51,6 +52,7 @@ class World:
     selections: tuple[Selection, ...]
     sources: tuple[str, ...] = ()
     policies: tuple[NetworkPolicy, ...] = ()
+    nodes_known: bool = True
 
 
 def build(
@@ -73,15 +75,15 @@ class Examined(NamedTuple):
     """The World that sound input makes, and what is wrong with the rest.
 
     problems: in the order of the input's lines. resources: the objects of known kinds that are
-    whole, with misplaced fields at home. services: those of the World, in its order. nodes_known:
-    whether the input tells of nodes at all; if not, those of the World are the reference Lab's.
+    whole, with misplaced fields at home. services: those of the World, in its order. left_out: how
+    many Services of the input are not.
     """
 
     world: World
     problems: tuple[Problem, ...]
     resources: tuple[Resource, ...]
     services: tuple[Declared, ...]
-    nodes_known: bool
+    left_out: int = 0
 
 
 @uncollected
@@ -140,10 +142,12 @@ def examine(
         selections=selections,
         sources=_files(documents),
         policies=policies,
+        nodes_known=known,
     )
     world = with_readiness(world, {})
     world = replace(world, notes=(*world.notes, *unselected(selections, world.cluster)))
-    return Examined(world, problems.found, objects.resources, tuple(complete), known)
+    left_out = objects.broken["Service"] + len(services) - len(complete)
+    return Examined(world, problems.found, objects.resources, tuple(complete), left_out)
 
 
 def _placed(

@@ -21,12 +21,14 @@ _CLUSTER_WIDE = ("Node", "Lab")
 
 class Objects(NamedTuple):
     """The input, sorted. lab: its missing sections are the reference Lab's; stated: the names of
-    its own. skipped: how many objects of each kind that is not ours."""
+    its own. skipped: how many objects of each kind that is not ours. broken: of each that is, how
+    many are left out for what is wrong with them."""
 
     resources: tuple[Resource, ...]
     skipped: Counter[str]
     lab: Resource
     stated: frozenset[str]
+    broken: Counter[str]
 
     def of(self, *kinds: str) -> list[Resource]:
         """The resources of some kinds, in the order of the input."""
@@ -37,6 +39,7 @@ def sort_out(documents: Sequence[Document], namespace: str, problems: Problems) 
     """The objects of our kinds. Fields out of place are problems; the object goes on with them at
     home if that makes it whole, so that its other mistakes are found in the same pass."""
     skipped: Counter[str] = Counter()
+    broken: Counter[str] = Counter()
     sound: list[Resource] = []
     first: dict[tuple[str, str, str], Resource] = {}
     for document in documents:
@@ -45,8 +48,10 @@ def sort_out(documents: Sequence[Document], namespace: str, problems: Problems) 
             skipped[resource.kind] += 1
         elif (whole := _checked(resource)) is not None and _only(whole, first):
             sound.append(whole)
+        else:
+            broken[resource.kind] += 1
     lab, stated = _lab([resource for resource in sound if resource.kind == "Lab"], problems)
-    return Objects(tuple(r for r in sound if r.kind != "Lab"), skipped, lab, stated)
+    return Objects(tuple(r for r in sound if r.kind != "Lab"), skipped, lab, stated, broken)
 
 
 def _resource(document: Document, namespace: str, problems: Problems) -> Resource:

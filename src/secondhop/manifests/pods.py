@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from zlib import crc32
 
 from ..model.cluster import Address, Container, ContainerPort, Pod, Probe
+from ..model.labels import selects
 from .labelled import Labelled
 from .problems import Path, invalid
 from .resource import Resource, protocol_of
@@ -66,30 +67,10 @@ class _Owned:
 
     def any_of(self, workload: Resource) -> bool:
         selector = workload.get("spec", "selector") or {}
+        if not (selector.get("matchLabels") or selector.get("matchExpressions")):
+            return False
         near = self._pods.select(workload.namespace, selector.get("matchLabels") or {})
         return any(selects(selector, pod.labels) for pod in near)
-
-
-def selects(selector: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
-    """Whether a LabelSelector matches; one without any requirement matches nothing here."""
-    exact = selector.get("matchLabels") or {}
-    expressions = selector.get("matchExpressions") or []
-    if not exact and not expressions:
-        return False
-    return exact.items() <= labels.items() and all(_meets(e, labels) for e in expressions)
-
-
-def _meets(expression: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
-    key, values = expression["key"], expression.get("values") or []
-    match expression["operator"]:
-        case "In":
-            return labels.get(key) in values
-        case "NotIn":
-            return labels.get(key) not in values
-        case "Exists":
-            return key in labels
-        case _:
-            return key not in labels
 
 
 def _given(resource: Resource) -> Wanted:

@@ -10,8 +10,6 @@ from ..model.policy import (
     IPBlock,
     NetworkPolicy,
     PolicyPort,
-    Requirement,
-    Selector,
 )
 from .problems import Path
 from .resource import Resource, protocol_of
@@ -27,19 +25,9 @@ def read_policies(resources: Iterable[Resource]) -> Iterator[NetworkPolicy]:
         yield NetworkPolicy(
             namespace=resource.namespace,
             name=resource.name,
-            selector=_selector(resource.get("spec", "podSelector") or {}),
+            selector=resource.get("spec", "podSelector") or {},
             rules=tuple(_rule(resource, n, rule or {}) for n, rule in enumerate(rules)),
         )
-
-
-def _selector(value: Mapping[str, Any]) -> Selector:
-    return Selector(
-        labels=value.get("matchLabels") or {},
-        expressions=tuple(
-            Requirement(one["key"], one["operator"], tuple(one.get("values") or ()))
-            for one in value.get("matchExpressions") or []
-        ),
-    )
 
 
 def _rule(resource: Resource, number: int, rule: Mapping[str, Any]) -> IngressRule:

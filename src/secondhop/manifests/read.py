@@ -69,7 +69,8 @@ class Document(NamedTuple):
 @uncollected
 def read_files(paths: Sequence[str], stdin: TextIO | None = None) -> list[Document]:
     """The documents of files, of directories (their *.yaml, *.yml, *.json, not nested) and of
-    stdin (`-`), in that order; ManifestError with everything that could not be read."""
+    stdin (`-`), in that order; ManifestError with everything that could not be read, or if all of
+    them hold no object."""
     problems = Problems()
     documents = [
         document
@@ -77,6 +78,10 @@ def read_files(paths: Sequence[str], stdin: TextIO | None = None) -> list[Docume
         for document in _parse(text, name, problems)
     ]
     problems.settle()
+    if not documents:
+        for path in paths:
+            problems.add(path, 0, "input", "", "holds no object", "Give it a Service, say.")
+        problems.settle()
     return documents
 
 

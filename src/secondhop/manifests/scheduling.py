@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from ..model.policy import Operator, Requirement
+from ..model.labels import in_a_term
 from .nodes import Machine
 from .resource import dig
 
@@ -94,32 +94,8 @@ def _chooses(spec: Mapping[str, Any], machine: Machine) -> bool:
     if not (spec.get("nodeSelector") or {}).items() <= machine.labels.items():
         return False
     terms = node_affinity(spec)
-    return terms is None or any(_meets(term, machine) for term in terms)
-
-
-def _meets(term: Mapping[str, Any], machine: Machine) -> bool:
-    """Whether a machine meets a nodeSelectorTerm; an empty one meets nothing."""
-    labels = term.get("matchExpressions") or ()
-    fields = term.get("matchFields") or ()
     name = {"metadata.name": machine.node.name}
-    return (
-        bool(labels or fields)
-        and all(_holds(expression, machine.labels) for expression in labels)
-        and all(_holds(expression, name) for expression in fields)
-    )
-
-
-def _holds(expression: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
-    key, operator = expression.get("key") or "", expression.get("operator")
-    values = tuple(expression.get("values") or ())
-    if operator in ("Gt", "Lt"):
-        try:
-            there, limit = int(labels[key]), int(values[0])
-        except (KeyError, IndexError, ValueError):
-            return False
-        return there > limit if operator == "Gt" else there < limit
-    known: dict[Any, Operator] = {"In": "In", "NotIn": "NotIn", "Exists": "Exists"}
-    return Requirement(key, known.get(operator, "DoesNotExist"), values).holds(labels)
+    return terms is None or in_a_term(terms, machine.labels, name)
 
 
 def _tolerates_all(spec: Mapping[str, Any], machine: Machine, *, daemon: bool) -> bool:

@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, cast
 
 from ..model.cluster import ServicePortName
+from ..model.labels import selects
 from ..model.workload import HOSTNAME, Rollout, Spread, Workload, WorkloadKind
 from .endpoints import Selection, backed
-from .pods import Wanted, selects
+from .pods import Wanted
 from .problems import invalid
 from .resource import Resource, dig
 from .scheduling import Ground, node_affinity, pod_affinity
@@ -123,7 +124,7 @@ def _constraints(unit: Unit) -> Iterator[Mapping[str, Any]]:
             if constraint["maxSkew"] < 1:
                 why = invalid(constraint["maxSkew"], "must be greater than zero")
                 unit.one.resource.refuse((*path, "maxSkew"), why, "Write 1 or more.")
-            elif constraint["whenUnsatisfiable"] == "DoNotSchedule" and _selects(
+            elif constraint["whenUnsatisfiable"] == "DoNotSchedule" and selects(
                 _selector(constraint, unit), unit.labels
             ):
                 yield constraint
@@ -158,14 +159,6 @@ def _selector(term: Mapping[str, Any], unit: Unit) -> Mapping[str, Any] | None:
         return selector
     exact = (selector.get("matchLabels") or {}) | {key: unit.labels[key] for key in keys}
     return {**selector, "matchLabels": exact}
-
-
-def _selects(selector: Mapping[str, Any] | None, labels: Mapping[str, str]) -> bool:
-    """As the scheduler reads it: none selects nothing, an empty one everything."""
-    if selector is None:
-        return False
-    empty = not selector.get("matchLabels") and not selector.get("matchExpressions")
-    return empty or selects(selector, labels)
 
 
 class _Crowd:
@@ -222,7 +215,7 @@ class _Crowd:
         exact = (selector or {}).get("matchLabels") or {}
         near = (self._by_label.get((namespace, k, v), []) for k, v in exact.items())
         found = next(near, self._by_namespace.get(namespace, []))
-        return [unit for unit in found if _selects(selector, unit.labels)]
+        return [unit for unit in found if selects(selector, unit.labels)]
 
 
 def _rollout(unit: Unit, places: int) -> Rollout:
@@ -239,7 +232,13 @@ def _rollout(unit: Unit, places: int) -> Rollout:
         elif resource.kind == "StatefulSet":
             unavailable = 1
     grace = spec.get("terminationGracePeriodSeconds")
-    return Rollout(surge, unavailable, 30.0 if grace is None else float(grace), _pre_stop(spec))
+    return Rollout(
+        surge,
+        unavailable,
+        30.0 if grace is None else float(grace),
+        _pre_stop(spec),
+        all(container.get("readinessProbe") for container in _serving(spec)),
+    )
 
 
 def _steps(resource: Resource, replicas: int) -> tuple[int, int]:
@@ -268,11 +267,15 @@ def _number(resource: Resource, value: Any, whole: int, rounded: Callable[[float
 
 def _pre_stop(spec: Mapping[str, Any]) -> float | None:
     """How long the hooks of the containers that serve are known to sleep, at least."""
-    containers = spec.get("containers") or ()
-    serving = [c for c in containers if c.get("ports")] or containers
-    slept = [_slept(dig(container, ("lifecycle", "preStop"))) for container in serving]
+    slept = [_slept(dig(container, ("lifecycle", "preStop"))) for container in _serving(spec)]
     known = [seconds for seconds in slept if seconds is not None]
     return min(known, default=0.0) if len(known) == len(slept) else None
+
+
+def _serving(spec: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    """The containers that serve: those that name ports, or all where none does."""
+    containers = spec.get("containers") or ()
+    return [c for c in containers if c.get("ports")] or containers
 
 
 def _slept(hook: Mapping[str, Any] | None) -> float | None:

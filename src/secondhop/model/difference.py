@@ -68,7 +68,8 @@ class Difference:
     settings: as `field=value`. cluster: before. service, updated: before and after. changes: worst
     first. balancer: its name; shares_before, shares_after: what it makes of the Service. advice:
     what would make the update safe. outlook: where the update turns to Local, and a node may have
-    no pod since nobody has placed them; then the changes are those of one placement.
+    no pod since nobody has placed them. unplaced: whether some pods have no place, before or after;
+    then the changes are those of one placement.
     """
 
     settings: tuple[str, ...]
@@ -82,6 +83,7 @@ class Difference:
     admissions: tuple[Admission, ...] = ()
     advice: tuple[str, ...] = ()
     outlook: Outlook | None = None
+    unplaced: bool = False
 
     @property
     def alike(self) -> Mapping[str, tuple[str, ...]]:

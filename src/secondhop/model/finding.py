@@ -77,7 +77,7 @@ class Requirement:
 class Check:
     """The outcome of a check. findings: worst first. files: the input, in its order. services: how
     many were looked at. cluster: the world they were judged in. balancer: its name. notes: what
-    was assumed."""
+    was assumed. left_out: how many Services were not, for what is wrong with them."""
 
     findings: tuple[Finding, ...]
     requirements: tuple[Requirement, ...]
@@ -86,6 +86,7 @@ class Check:
     cluster: Cluster
     balancer: str
     notes: tuple[str, ...] = ()
+    left_out: int = 0
 
     @property
     def met(self) -> bool:

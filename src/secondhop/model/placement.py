@@ -18,7 +18,8 @@ class Outlook:
     known, and then even_up_to says with how many nodes none is without (None: with any number), and
     short_above with more than how many one must be (None: never). thinnest: fewest pods on a node
     that has one. concentration: no pod gets more than this fraction of what is dealt evenly to the
-    nodes that have one. crowded: most pods on one node. host_network: some of
+    nodes that have one. crowded: most pods on one node. fewest: fewest nodes that have a pod, if
+    any finds a node. host_network: some of
     the unplaced pods have their node's address. remedy: what would make it certain that no
     node is without a pod; empty where it is.
     """
@@ -37,5 +38,6 @@ class Outlook:
     thinnest: int = 1
     concentration: float = 1.0
     crowded: int = 1
+    fewest: int = 1
     host_network: bool = False
     remedy: str = ""

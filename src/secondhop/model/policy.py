@@ -3,44 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from dataclasses import dataclass
+from typing import Any
 
 from .cluster import Address, Network, Pod, Protocol
-
-Operator: TypeAlias = Literal["In", "NotIn", "Exists", "DoesNotExist"]
-
-
-@dataclass(frozen=True, slots=True)
-class Requirement:
-    """One entry of `matchExpressions`."""
-
-    key: str
-    operator: Operator
-    values: tuple[str, ...] = ()
-
-    def holds(self, labels: Mapping[str, str]) -> bool:
-        """Whether these labels meet it."""
-        there = self.key in labels
-        if self.operator == "In":
-            return there and labels[self.key] in self.values
-        if self.operator == "NotIn":
-            return not there or labels[self.key] not in self.values
-        return there is (self.operator == "Exists")
-
-
-@dataclass(frozen=True, slots=True)
-class Selector:
-    """A label selector; an empty one selects everything."""
-
-    labels: Mapping[str, str] = field(default_factory=dict)
-    expressions: tuple[Requirement, ...] = ()
-
-    def selects(self, labels: Mapping[str, str]) -> bool:
-        """Whether an object with these labels is meant."""
-        return self.labels.items() <= labels.items() and all(
-            requirement.holds(labels) for requirement in self.expressions
-        )
+from .labels import selects
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +57,7 @@ class NetworkPolicy:
 
     namespace: str
     name: str
-    selector: Selector
+    selector: Mapping[str, Any]
     rules: tuple[IngressRule, ...] = ()
 
     def __str__(self) -> str:
@@ -98,7 +65,7 @@ class NetworkPolicy:
 
     def selects(self, pod: Pod) -> bool:
         """Whether it isolates this pod."""
-        return pod.namespace == self.namespace and self.selector.selects(pod.labels)
+        return pod.namespace == self.namespace and selects(self.selector, pod.labels)
 
     def admits(self, source: Address, pod: Pod, port: int, protocol: Protocol) -> bool:
         """Whether a rule lets this source address in, to that port of a pod it selects."""

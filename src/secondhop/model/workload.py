@@ -34,13 +34,15 @@ class Rollout:
 
     surge, unavailable: pods beyond and below the wanted number, rounded as the Deployment
     controller does. grace: terminationGracePeriodSeconds. pre_stop: seconds that a preStop hook is
-    known to sleep; None where it does something else.
+    known to sleep; None where it does something else. probed: each container that serves has a
+    readinessProbe.
     """
 
     surge: int = 0
     unavailable: int = 1
     grace: float = 30.0
     pre_stop: float | None = 0.0
+    probed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

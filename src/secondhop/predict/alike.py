@@ -31,6 +31,10 @@ class Alike:
     def __len__(self) -> int:
         return len(self._group) - len(self._without)
 
+    def has(self, name: str) -> bool:
+        """Whether the node of this name is one of them."""
+        return name in self._group and name not in self._without
+
     @property
     def names(self) -> Names:
         """The same, by name."""

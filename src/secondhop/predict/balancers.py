@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from ..model.cluster import Service
+
 Watch: TypeAlias = Literal["nothing", "health checks", "serving endpoints", "ready endpoints"]
 
 
@@ -49,3 +51,8 @@ BALANCERS: Mapping[str, Balancer] = {
     "cloud-proxy": Balancer("health checks", proxies=True, heeds_exclusion=True, detection=30),
 }
 """Five models, and presets named for what people run."""
+
+
+def in_front_of(service: Service, name: str) -> str:
+    """The balancer of that name; every-node for a Service of a type that it does not serve."""
+    return "every-node" if BALANCERS[name].typed and service.type != "LoadBalancer" else name

@@ -71,6 +71,17 @@ class Entries:
                 if target is not None and target.accessible and family in self.clients:
                     yield from self._of_target(target)
 
+    def apart(self, entry: Entry) -> Iterator[Entry]:
+        """The same in entries whose nodes hand on to the same pods, each with what they do."""
+        if not entry.own or len(entry.nodes) == 1:
+            yield entry
+            return
+        for node in entry.nodes:
+            flow = self._flow(entry.target, entry.kind, entry.address, node)
+            if flow is not None:
+                told = outcome(self.paths.walk(flow))
+                yield replace(entry, nodes=Alike({node.name: node}), outcome=told)
+
     def target(self, service: Service, port: ServicePort, family: Family) -> Target | None:
         """The port as kube-proxy sees it; None if it does not."""
         cluster_ip = service.cluster_ip(family)

@@ -7,11 +7,12 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-from ..model.cluster import Address, Family, ServicePort
-from ..model.fate import Fate
-from .entries import Entry
+from ..model.cluster import Address, Family, Node, ServicePort
+from ..model.fate import Fate, Outcome
+from .alike import Alike
+from .entries import Entries, Entry
 from .services import Target
-from .share import Sender, shares
+from .share import Sender, lending, shares
 
 
 class Landing(NamedTuple):
@@ -25,6 +26,20 @@ class Landing(NamedTuple):
     lost: float
 
 
+class Way(NamedTuple):
+    """Nodes to which the balancer sends alike, and that hand on to the same pods. weight: of each,
+    relative to other ways to the same service port; never zero. outcome: as an Entry's."""
+
+    nodes: Alike
+    weight: float
+    outcome: Outcome
+
+    @property
+    def lost(self) -> float:
+        """The fraction that reaches no pod."""
+        return _lost(self.outcome)
+
+
 def landings(sender: Sender, entries: Iterable[Entry]) -> Iterator[Landing]:
     """One Landing for each port and family, or for each group of nodes that may have the address;
     nothing where the balancer sends nothing. entries: of the sender's Service."""
@@ -34,23 +49,63 @@ def landings(sender: Sender, entries: Iterable[Entry]) -> Iterator[Landing]:
             if not s.unsent:
                 yield Landing(s.port, s.family, s.holder, s.pods, sum(s.lost.values()))
         return
-    dialled: dict[int, list[tuple[Entry, float]]] = {}
+    for target, dialled in _dialled(sender, entries):
+        one_by_one = [[(entry.alone(), 1.0)] for entry, _ in dialled]
+        for group in one_by_one if balancer.one_node else [dialled]:
+            yield _landing(target, group, one_node=balancer.one_node)
+
+
+def ways(sender: Sender, entries: Entries) -> Iterator[tuple[Target, list[Way]]]:
+    """The ways to each port and family of the sender's Service, if the balancer sends there at
+    all."""
+    balancer = sender.balancer
+    if balancer.node_addresses:
+        yield from _lent(lending(sender.cluster, sender.service, balancer))
+        return
+    for target, dialled in _dialled(sender, entries.of(sender.service)):
+        yield (
+            target,
+            [
+                Way(one.nodes, weight, one.outcome)
+                for entry, weight in dialled
+                for one in entries.apart(entry)
+            ],
+        )
+
+
+def _dialled(
+    sender: Sender, entries: Iterable[Entry]
+) -> Iterator[tuple[Target, list[tuple[Entry, float]]]]:
+    """The entries that the balancer sends to, and what each of their nodes gets."""
+    found: dict[int, tuple[Target, list[tuple[Entry, float]]]] = {}
     for entry in entries:
-        if entry.address == _door(entry.target, proxies=balancer.proxies):
+        if entry.address == _door(entry.target, proxies=sender.balancer.proxies):
             weight = weight_of(sender, entry)
             if weight:
-                dialled.setdefault(id(entry.target), []).append((entry, weight))
-    for ways in dialled.values():
-        for group in [[(entry.alone(), 1.0)] for entry, _ in ways] if balancer.one_node else [ways]:
-            yield _landing(group, one_node=balancer.one_node)
+                found.setdefault(id(entry.target), (entry.target, []))[1].append((entry, weight))
+    yield from found.values()
+
+
+def _lent(sender: Sender) -> Iterator[tuple[Target, list[Way]]]:
+    """The ways where each node is dialled at its own address; alike if the same pods are reached
+    in the same shares."""
+    for target in sender.targets():
+        found: dict[object, tuple[dict[str, Node], float, Outcome]] = {}
+        for node, told, weight in sender.through(target):
+            landed = tuple((b.address, b.node, b.share) for b in told.backends)
+            nodes, _, _ = found.setdefault((told.fate, landed, weight), ({}, weight, told))
+            nodes[node.name] = node
+        if found:
+            yield (
+                target,
+                [Way(Alike(nodes), weight, told) for nodes, weight, told in found.values()],
+            )
 
 
 def weight_of(sender: Sender, entry: Entry) -> float:
-    """What the nodes of an entry get together, relative to other entries of the same address."""
+    """What each node of an entry gets, relative to other entries of the same address."""
     node = entry.node
-    if not sender.watching.sees(node):
-        return 0.0
-    return len(entry.nodes) * sender.weight(entry.target, node, entry.outcome)
+    return sender.weight(entry.target, node, entry.outcome) if sender.watching.sees(node) else 0.0
 
 
 def _door(target: Target, *, proxies: bool) -> Address | None:
@@ -61,15 +116,21 @@ def _door(target: Target, *, proxies: bool) -> Address | None:
     return target.external_ips[0] if target.external_ips and not target.port.node_port else None
 
 
-def _landing(ways: list[tuple[Entry, float]], *, one_node: bool) -> Landing:
-    target, total = ways[0][0].target, sum(weight for _, weight in ways)
+def _landing(target: Target, dialled: list[tuple[Entry, float]], *, one_node: bool) -> Landing:
+    total = sum(len(entry.nodes) * weight for entry, weight in dialled)
     pods: dict[str, float] = defaultdict(float)
     lost = 0.0
-    for entry, weight in ways:
-        told, part = entry.outcome, weight / total
+    for entry, weight in dialled:
+        part = len(entry.nodes) * weight / total
         for pod, share in entry.shares():
             pods[pod] += part * share
-        if told.fate is not Fate.DELIVERED:
-            lost += part * (1 - sum(backend.share for backend in told.backends))
-    holder = ways[0][0].node.name if one_node else None
+        lost += part * _lost(entry.outcome)
+    holder = dialled[0][0].node.name if one_node else None
     return Landing(target.port, target.family, holder, dict(pods), lost)
+
+
+def _lost(told: Outcome) -> float:
+    """The fraction that reaches no pod."""
+    if told.fate is Fate.DELIVERED:
+        return 0.0
+    return 1.0 - sum(backend.share for backend in told.backends)

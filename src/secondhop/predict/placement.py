@@ -58,6 +58,11 @@ class Placements:
         """Every workload whose pods are endpoints of the port."""
         return self._all.get(name, ())
 
+    def behind(self, service: Service) -> list[Workload]:
+        """Every workload whose pods are endpoints of any of its ports."""
+        names = [service.port_name(port) for port in service.ports]
+        return list({id(w): w for name in names for w in self.backing(name)}.values())
+
     def outlook(self, name: ServicePortName) -> Outlook | None:
         """Over all placements; None where every pod of the port has its place."""
         workloads = self._backing.get(name)
@@ -162,6 +167,7 @@ class Placements:
             thinnest=min([*settled.values(), *(r.thinnest for r in reaches if r.nodes)], default=1),
             concentration=_concentration(reaches, settled),
             crowded=max(settled.values(), default=0) + sum(r.crowded for r in reaches),
+            fewest=max(1, len(settled), *(r.fewest_nodes for r in reaches)),
             host_network=any(w.host_network for w in workloads),
         )
         if empty == "impossible":

@@ -25,10 +25,15 @@ def shares(cluster: Cluster, service: Service, balancer: Balancer) -> tuple[Shar
     if balancer.typed and service.type != "LoadBalancer":
         return ()
     if balancer.node_addresses:
-        own = replace(service, ingress=tuple(_own_addresses(cluster, service, balancer)))
-        services = tuple(own if s == service else s for s in cluster.services)
-        cluster, service = replace(cluster, services=services), own
+        return tuple(lending(cluster, service, balancer).shares())
     return tuple(Sender(Paths(cluster), service, balancer).shares())
+
+
+def lending(cluster: Cluster, service: Service, balancer: Balancer) -> Sender:
+    """A balancer that lends the nodes' own addresses to the Service."""
+    own = replace(service, ingress=tuple(_own_addresses(cluster, service, balancer)))
+    services = tuple(own if s == service else s for s in cluster.services)
+    return Sender(Paths(replace(cluster, services=services)), own, balancer)
 
 
 def _own_addresses(cluster: Cluster, service: Service, balancer: Balancer) -> Iterator[Ingress]:
@@ -79,6 +84,11 @@ class Sender:
         self.clients: dict[int, Address] = {i.version: i.ip for i in self.cluster.client}
 
     def shares(self) -> Iterator[Share]:
+        """Every port by which it can send."""
+        for target in self.targets():
+            yield from self._of_port(target)
+
+    def targets(self) -> Iterator[Target]:
         """Every service port in every family that client and Service have in common."""
         for family in FAMILIES:
             if family not in self.clients or self.service.cluster_ip(family) is None:
@@ -86,16 +96,20 @@ class Sender:
             for port in self.service.ports:
                 target = Target(self.cluster, self.service, port, family)
                 if target.vips or port.node_port:
-                    yield from self._of_port(target)
+                    yield target
 
-    def _of_port(self, target: Target) -> Iterator[Share]:
-        told: dict[str, Outcome] = {}
-        weights: dict[str, float] = {}
+    def through(self, target: Target) -> Iterator[tuple[Node, Outcome, float]]:
+        """What becomes of connections through each node that it sees, and the node's weight."""
         for node in filter(self.watching.sees, self.cluster.nodes):
             flow = self._entering(target, node)
             if flow is not None:
-                told[node.name] = outcome(self.paths.walk(flow))
-                weights[node.name] = self.weight(target, node, told[node.name])
+                told = outcome(self.paths.walk(flow))
+                yield node, told, self.weight(target, node, told)
+
+    def _of_port(self, target: Target) -> Iterator[Share]:
+        through = list(self.through(target))
+        told = {node.name: found for node, found, _ in through}
+        weights = {node.name: weight for node, _, weight in through}
         total = sum(weights.values())
         if not total:
             yield Share(target.port, target.family, unsent=1.0)

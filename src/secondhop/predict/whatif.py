@@ -49,6 +49,7 @@ def difference(
     """All that changes. settings: what was set, as told in the report. balancer: one of
     BALANCERS. policies: the input's; they are compared, not applied."""
     found = tuple(sorted(changes(before, after), key=_badness))
+    outlooks = [Placements(cluster).of_service(service) for cluster, service in (before, after)]
     told = Difference(
         tuple(settings),
         before.cluster,
@@ -59,17 +60,16 @@ def difference(
         shares(*before, BALANCERS[balancer]),
         shares(*after, BALANCERS[balancer]),
         tuple(admissions(before.cluster, found, policies)),
-        outlook=_gaps(before.service, after),
+        outlook=_gaps(before.service, after.service, outlooks[1]),
+        unplaced=any(outlook is not None for outlook in outlooks),
     )
     return advice(told)
 
 
-def _gaps(before: Service, after: Situation) -> Outlook | None:
+def _gaps(before: Service, after: Service, outlook: Outlook | None) -> Outlook | None:
     """Over all placements, where Local is new and may leave a node without a pod."""
-    cluster, service = after
-    if (before.external_traffic_policy, service.external_traffic_policy) != ("Cluster", "Local"):
+    if (before.external_traffic_policy, after.external_traffic_policy) != ("Cluster", "Local"):
         return None
-    outlook = Placements(cluster).of_service(service)
     return None if outlook is None or outlook.empty == "impossible" else outlook
 
 

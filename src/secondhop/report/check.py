@@ -27,13 +27,21 @@ def report(found: Check) -> Iterator[str]:
 def _verdict(found: Check) -> str:
     counts = Counter(finding.severity for finding in found.findings)
     told = ", ".join(f"{n} {severity}{'s' if n > 1 else ''}" for severity, n in counts.items())
-    services = f"{found.services} Service{'' if found.services == 1 else 's'}"
-    said = f"{services}: {told or 'nothing found'}"
+    said = f"{_services(found)}: {told or 'nothing found'}"
     unmet = [requirement for requirement in found.requirements if not requirement.met]
     if unmet:
         names = ", ".join(dict.fromkeys(requirement.asked for requirement in unmet))
         return f"{said}; requirements that do not hold: {names}"
     return f"{said}; every requirement holds" if found.requirements else said
+
+
+def _services(found: Check) -> str:
+    """How many were judged, and how many were not."""
+    judged, left_out = found.services, found.left_out
+    services = f"{judged or left_out} Service{'' if (judged or left_out) == 1 else 's'}"
+    if not left_out:
+        return services
+    return f"{services} judged, {left_out} not" if judged else f"{services} not judged"
 
 
 def _required(requirement: Requirement) -> Iterator[str]:

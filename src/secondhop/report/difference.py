@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from ..model.cluster import Address, Service
 from ..model.difference import Admission, Change, Difference
@@ -17,6 +18,7 @@ from .layout import WORDS, columns, few, listed, of_version, wrapped
 from .placement import ONE_OF_MANY, dark
 
 _TABLES = 3
+_Tables: TypeAlias = dict[tuple[tuple[str, ...], ...], list[str]]  # rows: the cases they are of
 _LIVE = (
     "Live connections are not cut: conntrack goes on translating them; only new ones follow the"
     " new rules."
@@ -46,7 +48,7 @@ def report(found: Difference) -> Iterator[str]:
     yield from wrapped(f"{verdict(found)} {of_version(found.cluster.kube_version)}", "")
     if found.is_empty:
         return
-    if found.outlook is not None:
+    if found.unplaced:
         yield from ("", f"What follows is so in {ONE_OF_MANY}:")
     if found.changes:
         yield from _changes(Folder(found.cluster, found.alike), found.changes)
@@ -73,7 +75,16 @@ def verdict(found: Difference) -> str:
         parts.append("only callers inside the cluster notice")
     if found.service.affinity_timeout != found.updated.affinity_timeout:
         parts.append(_affinity(found.updated))
-    return f"{head}: {'; '.join(parts) or 'pods get other shares'}"
+    return f"{head}: {'; '.join(parts) or _rest(found)}"
+
+
+def _rest(found: Difference) -> str:
+    """What changes where nobody is served worse, better, or with another address."""
+    if not _keep(_tables(found)):
+        return "pods get other shares"
+    if found.changes and all(c.destination.kind == "healthCheckNodePort" for c in found.changes):
+        return "only the balancer's health checks notice"
+    return "no pod gets another share"
 
 
 def _losses(found: Difference) -> Iterator[str]:
@@ -109,7 +120,9 @@ def _gains(found: Difference) -> Iterator[str]:
     for fate in Fate:
         nodes = found.entries(fate, Fate.DELIVERED)
         if fate is not Fate.DELIVERED and nodes:
-            yield f"serves what enters through {few(nodes, 'nodes')}, so far {WORDS[fate]}"
+            one_of_many = found.unplaced and fate is Fate.DROPPED
+            where = "a node without a pod" if one_of_many else few(nodes, "nodes")
+            yield f"serves what enters through {where}, so far {WORDS[fate]}"
     if new := found.entries(None, Fate.DELIVERED):
         yield f"opens a way in through {few(new, 'nodes')}"
 
@@ -201,13 +214,8 @@ def _shares(found: Difference) -> Iterator[str]:
     if not found.shares_before and not found.shares_after:
         yield from wrapped(f"Behind {found.balancer}: the Service has no entry for it.", "")
         return
-    before = {_key(share): share for share in found.shares_before}
-    after = {_key(share): share for share in found.shares_after}
-    tables: dict[tuple[tuple[str, ...], ...], list[str]] = {}
-    for key in dict.fromkeys([*before, *after]):
-        rows = tuple(_rows(before.get(key), after.get(key)))
-        tables.setdefault(rows, []).append(key)
-    if all(was == will for rows in tables for _, was, will in rows):
+    tables = _tables(found)
+    if _keep(tables):
         yield from wrapped(f"Behind {found.balancer}: every pod keeps its share.", "")
         return
     for rows, keys in list(tables.items())[:_TABLES]:
@@ -216,6 +224,21 @@ def _shares(found: Difference) -> Iterator[str]:
             yield from lines
     if len(tables) > _TABLES:
         yield f"And {len(tables) - _TABLES} more cases, in -o json."
+
+
+def _tables(found: Difference) -> _Tables:
+    before = {_key(share): share for share in found.shares_before}
+    after = {_key(share): share for share in found.shares_after}
+    tables: _Tables = {}
+    for key in dict.fromkeys([*before, *after]):
+        rows = tuple(_rows(before.get(key), after.get(key)))
+        tables.setdefault(rows, []).append(key)
+    return tables
+
+
+def _keep(tables: _Tables) -> bool:
+    """Whether every pod keeps its share."""
+    return all(was == will for rows in tables for _, was, will in rows)
 
 
 def _key(share: Share) -> str:

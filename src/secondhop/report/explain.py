@@ -6,10 +6,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from ..model.cluster import Cluster, Service
+from ..model.failover import Failover
 from ..model.fate import Fate, Outcome, Step
 from ..model.flow import Flow
 from ..model.placement import Outlook
 from ..model.version import KubeVersion
+from .failover import sentences
 from .fold import Folder, Row, Words, answer, count, doubt, entry, entry_node, hops, lands, sees
 from .layout import FEW, columns, help_for, of_version, table, wrapped
 from .placement import ONE_OF_MANY, Outlooks, all_placed, doubtful, example, remedies
@@ -51,8 +53,10 @@ def overview(
     services: Sequence[Service],
     rows: Iterable[Row],
     outlooks: Outlooks = all_placed,
+    failover: Failover | None = None,
 ) -> Iterator[str]:
-    """Where the outside client lands through every entry. rows: the client's, from outside."""
+    """Where the outside client lands through every entry. rows: the client's, from outside.
+    failover: of a single Service."""
     folder = Folder(cluster)
     of = _by_service(services, rows)
     yield from summary(of, cluster.kube_version, outlooks)
@@ -67,6 +71,8 @@ def overview(
         if entries:
             yield from ("",) if outlook is None else ("", example(outlook))
             yield from _entries(folder, entries)
+    told = () if failover is None else tuple(sentences(failover))
+    yield from ("", *told) if told else ()
 
 
 def _helps(service: Service, entries: Sequence[Row], outlook: Outlook | None) -> Iterator[str]:

@@ -11,6 +11,7 @@ from typing import Any
 from ..model.claim import Claim
 from ..model.cluster import Policy, Service
 from ..model.difference import Change, Difference
+from ..model.failover import Failover
 from ..model.fate import Fate, Observation, Outcome, Trial
 from ..model.finding import Check, Where
 from ..model.flow import Destination, Flow, Source
@@ -52,16 +53,22 @@ def predictions(
 
 
 def prediction(
-    cells: Iterable[tuple[Service | None, Flow, Outcome]], version: KubeVersion
+    cells: Iterable[tuple[Service | None, Flow, Outcome]],
+    version: KubeVersion,
+    found: Failover | None = None,
 ) -> Iterator[str]:
-    """A Prediction document in pieces, one cell a line: there may be millions."""
+    """A Prediction document in pieces, one cell a line: there may be millions. found: of the one
+    Service that they are about."""
     head = json.dumps(_head("Prediction", version)).removesuffix("}")
     yield f'{head}, "cells": ['
     before = "\n "
     for cell in cells:
         yield before + json.dumps(_cell(*cell))
         before = ",\n "
-    yield "\n]}\n"
+    yield "\n]"
+    if found is not None:
+        yield f', "failover": {json.dumps(failover(found))}'
+    yield "}\n"
 
 
 def _cell(service: Service | None, flow: Flow, predicted: Outcome) -> dict[str, Any]:
@@ -71,6 +78,46 @@ def _cell(service: Service | None, flow: Flow, predicted: Outcome) -> dict[str, 
         "destination": destination(flow.destination),
         "via": flow.via,
         "predicted": outcome(predicted),
+    }
+
+
+def failover(found: Failover) -> dict[str, Any]:
+    """What a lost node and a rollout cost."""
+    return {
+        "balancer": found.balancer,
+        "nodeGraceSeconds": found.grace,
+        "detectionSeconds": found.detection,
+        "nodeLosses": [
+            {
+                "nodes": list(loss.nodes),
+                "certainty": loss.certainty,
+                "pods": loss.pods,
+                "podsLeft": loss.left,
+                "movable": loss.movable,
+                "entering": loss.entering,
+                "throughOthers": loss.through_others,
+                "lostBefore": loss.before,
+                "phases": [{"untilSeconds": p.until, "lost": p.lost} for p in loss.phases],
+                "nodesServing": loss.serving,
+                "nodesDark": loss.dark,
+            }
+            for loss in found.losses
+        ],
+        "rollouts": [
+            {
+                "workload": one.workload,
+                "wanted": one.wanted,
+                "leastReady": one.least,
+                "most": one.most,
+                "nodeWithoutReadyPod": one.dark,
+                "terminatingFallback": one.covered,
+                "servedSeconds": one.served,
+                "neededSeconds": one.needed,
+                "fallsShort": one.falls_short,
+                "readinessProbe": one.probed,
+            }
+            for one in found.rollouts
+        ],
     }
 
 

@@ -104,6 +104,11 @@ def basis(
     )
     for note in notes:
         yield from wrapped(note, "  ", "    ")
+    yield from unread(skipped)
+
+
+def unread(skipped: Mapping[str, int]) -> Iterator[str]:
+    """The kinds of objects that say nothing about traffic, if there are any."""
     if skipped:
         kinds = listed(f"{count} {kind}" for kind, count in sorted(skipped.items()))
         yield from wrapped(f"Skipped, not looked at: {kinds}.", "")

@@ -11,6 +11,7 @@ from ..model.fate import Fate, Observation, Outcome, Trial
 from ..model.flow import Destination, Flow
 from ..model.version import KubeVersion
 from .layout import WORDS, few, help_for, listed, of_version, table, wrapped
+from .placement import ONE_OF_MANY
 
 _HEAD: tuple[str, ...] = ("POLICY", "THROUGH", "ANSWER", "POD SEES", "HOPS", "AS PREDICTED")
 
@@ -21,8 +22,11 @@ def experiment(
     claims: Sequence[Claim],
     elapsed: float,
     version: KubeVersion,
+    *,
+    one_of_many: bool = False,
 ) -> Iterator[str]:
-    """Verdict, table, disagreements, claims. elapsed: seconds."""
+    """Verdict, table, disagreements, claims. elapsed: seconds. one_of_many: the manifests allow
+    other placements of the pods."""
     yield from verdict(service, trials, version)
     agreeing = sum(trial.agree for trial in trials)
     if agreeing == len(trials):
@@ -30,6 +34,9 @@ def experiment(
     else:
         told = f"DISAGREE in {len(trials) - agreeing} of {len(trials)} rows"
     yield f"Prediction and packets {told} ({elapsed:.2f} s)."
+    if one_of_many:
+        told = f"The pods ran in {ONE_OF_MANY}; `secondhop explain` answers for all of them."
+        yield from wrapped(told, "")
     yield ""
     rows = [_HEAD]
     reasons = [""]

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from secondhop.apiserver.kinds import KINDS
 from secondhop.apiserver.selectors import selector
-from secondhop.client.api import matches_labels
 from secondhop.errors import ApiError
+from secondhop.model.labels import selects
 
 POD = KINDS["Pod"]
 OBJECT = {
@@ -127,5 +127,5 @@ def test_the_two_ways_to_write_a_selector_agree(
     test = selector(POD, text, "")
     assert test is not None
     expression = {"key": key, "operator": operator, "values": values}
-    wanted = matches_labels({"matchExpressions": [expression]}, labels)
+    wanted = selects({"matchExpressions": [expression]}, labels)
     assert test({"metadata": {"labels": labels}}) is wanted

@@ -57,7 +57,7 @@ def cluster_checked(cluster: Cluster, *, balancer: str = "every-node", require: 
         )
         for service in cluster.services
     )
-    examined = Examined(World(cluster, lab, {}, (), ()), (), (), services, True)
+    examined = Examined(World(cluster, lab, {}, (), ()), (), (), services)
     asked = read_requirements([require]) if require else ()
     return check(examined, balancer=balancer, asked=asked)
 

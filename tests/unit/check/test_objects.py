@@ -18,6 +18,7 @@ from secondhop.model.finding import Check
 from .build import NODES, checked, holds, ids, text_checked
 
 REFERENCE = Path(__file__).parents[2] / "fixtures" / "reference"
+LOCAL: dict[str, Any] = {"externalTrafficPolicy": "Local"}
 MISPLACED = {
     "pasted-service.yaml": [
         (5, "metadata.spec"),
@@ -89,11 +90,22 @@ def test_the_api_servers_refusals_are_told_in_its_words(
     assert first.remedy
 
 
-def test_a_service_that_would_be_refused_is_not_judged_further() -> None:
-    broken = service("broken", type="ClusterIP", externalTrafficPolicy="Local")
+@pytest.mark.parametrize(
+    "broken",
+    [
+        service("broken", type="ClusterIP", **LOCAL),
+        service("broken", **LOCAL, ports=[{"port": 80, "targetPort": 99999}]),
+        service("broken", **LOCAL, ports=[{"port": 80, "nodePort": 80}]),
+        service("broken", **LOCAL, node_port=30081),
+        service("broken", **LOCAL, clusterIP="10.43.0.999"),
+    ],
+    ids=["type", "target port", "node port out of range", "node port taken", "address"],
+)
+def test_a_service_that_would_be_refused_is_not_judged_further(broken: dict[str, Any]) -> None:
     sound = service("sound", node_port=30081, externalTrafficPolicy="Local")
     pods = deployment("sound")
-    found = checked(broken, sound, pods, lab(NODES), require="client-ip,valid")
+    found = checked(sound, broken, pods, lab(NODES), require="client-ip,valid")
+    assert found.services == 1
     assert set(ids(found)) == {"refused-by-api", "local-drops"}
     assert holds(found) == {"client-ip": "no", "valid": "no"}
 

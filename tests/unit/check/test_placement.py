@@ -200,6 +200,18 @@ def test_pods_serve_until_the_balancer_has_left(
     assert ("rollout-gap" in ids(found)) == gap
 
 
+def test_a_gap_does_not_hang_on_the_nodes() -> None:
+    found = checked(service(**LOCAL), web(0), balancer="cloud-passthrough")
+    assert "rollout-gap" in ids(found)
+
+
+def test_the_finding_says_what_is_lost_and_whether_pods_may_move() -> None:
+    found = checked(service(**LOCAL), web(3, nodeSelector={HOST: "n1"}), lab(NODES))
+    (told,) = [finding.message for finding in found.findings if finding.id == "node-loss"]
+    assert "so is every connection, through whichever node" in told
+    assert told.endswith("others are ready, for which there is no other node.")
+
+
 def test_a_daemon_set_that_surges_leaves_no_node_dark() -> None:
     surging = web(0, **sleeping(6))
     surging["spec"]["updateStrategy"] = {"rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}

@@ -58,11 +58,46 @@ def test_invalid_manifests_are_findings_and_exit_0(secondhop: Secondhop) -> None
     assert secondhop("check", *PASTED, "--require", "valid").code == 1
 
 
+TYPO = service("typo", type="Nodeport")
+TAKEN = service("taken")
+REFUSED = service("refused", node_port=80)
+OTHER = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "x"}}
+
+
+@pytest.mark.parametrize(
+    ("given", "heading", "end"),
+    [
+        ([TYPO], "1 Service not judged: 1 error (", "More about each"),
+        ([TYPO, REFUSED], "2 Services not judged: 2 errors (", "More about each"),
+        (
+            [service(), TAKEN],
+            "1 Service judged, 1 not: 1 error, ",
+            "  Service default/web: the input",
+        ),
+        (
+            [service(), service()],
+            "1 Service judged, 1 not: 1 error, ",
+            "  Service default/web: the input",
+        ),
+        ([OTHER], "0 Services: nothing found (", "Skipped, not looked at: 1 ConfigMap."),
+    ],
+    ids=["a typo", "two", "one of two", "given twice", "no Service"],
+)
+def test_what_is_not_judged_is_told(
+    secondhop: Secondhop, tmp_path: Path, given: list[dict[str, Any]], heading: str, end: str
+) -> None:
+    done = secondhop("check", "-f", write(tmp_path / "x.json", *given))
+    assert done.out.startswith(heading)
+    assert done.out.splitlines()[-1].startswith(end)
+    assert ("Predicted, not tried" in done.out) == ("1 Service judged" in heading)
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
         (["-f", "missing.yaml"], "cannot be read"),
         (["--require", "speed"], "there is no requirement 'speed'"),
+        (["--require", "valid"], "Name manifests with -f."),
         (["--balancer", "metalb-bgp"], "Did you mean metallb-bgp?"),
         (["--kube-version", "1.99"], "is not known yet"),
         (["--proxy-mode", "ipvs"], "no verdict for ipvs"),
@@ -77,6 +112,26 @@ def test_what_cannot_be_done_exits_2(secondhop: Secondhop, arguments: list[str],
     done = secondhop("check", *arguments)
     assert (done.code, done.out) == (2, "")
     assert says in done.err
+
+
+@pytest.mark.parametrize("verb", ["check", "explain", "diff", "run"])
+@pytest.mark.parametrize("text", ["", "# nothing\n---\n", '{"kind": "List", "items": []}'])
+def test_input_without_an_object_exits_2(
+    secondhop: Secondhop, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, verb: str, text: str
+) -> None:
+    more = ["svc/web", "--set", "type=NodePort"] if verb == "diff" else []
+    empty = tmp_path / "empty.yaml"
+    empty.write_text(text)
+    for file in str(empty), "-", str(tmp_path):
+        monkeypatch.setattr(sys, "stdin", io.StringIO(text))
+        done = secondhop(verb, *more, "-f", file)
+        assert (done.code, done.out) == (2, "")
+        assert done.err.startswith(f"secondhop: {file}: input: holds no object\n")
+
+
+def test_one_file_of_several_may_be_empty(secondhop: Secondhop, tmp_path: Path, local: str) -> None:
+    (tmp_path / "empty.yaml").write_text("# later\n")
+    assert secondhop("check", "-f", str(tmp_path), "--require", "valid").code == 0
 
 
 def test_the_json(secondhop: Secondhop, local: str) -> None:
@@ -121,7 +176,7 @@ def meaning(text: str) -> list[dict[str, Any]]:
 def test_fix_prints_the_mended_files_and_nothing_else(secondhop: Secondhop) -> None:
     deployment_too = ("-f", str(REFERENCE / "pasted-deployment.yaml"))
     done = secondhop("check", "--fix", *deployment_too, *PASTED)
-    assert (done.code, done.err) == (0, "")
+    assert (done.code, done.err) == (0, "mended 7 fields; no error is left\n")
     deployment, service = meaning((REFERENCE / "good.yaml").read_text())
     del service["spec"]["ports"][0]["nodePort"]  # the pasted one asks for none
     assert meaning(done.out) == [deployment, service]
@@ -129,7 +184,22 @@ def test_fix_prints_the_mended_files_and_nothing_else(secondhop: Secondhop) -> N
 
 def test_fix_mends_stdin(secondhop: Secondhop, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.StringIO(BAD))
-    assert secondhop("check", "--fix", "-f", "-") == (0, GOOD, "")
+    told = "mended 1 field; no error is left\n"
+    assert secondhop("check", "--fix", "-f", "-") == (0, GOOD, told)
+
+
+@pytest.mark.parametrize("flag", ["--fix", "--write"])
+def test_mending_tells_what_it_leaves(secondhop: Secondhop, tmp_path: Path, flag: str) -> None:
+    file, other = tmp_path / "a typo.yaml", tmp_path / "b.yaml"
+    file.write_text(BAD + "    type: Nodeport\n")
+    other.write_text(GOOD.replace("web", "other") + "  selectr: {}\n")
+    done = secondhop("check", flag, "-f", str(file), "-f", str(other))
+    left = f"2 errors are left: secondhop check -f '{file}' -f {other}"
+    assert (done.code, done.err.splitlines()[-1]) == (0, f"mended 1 field; {left}")
+    other.unlink()
+    file.write_text(GOOD + "  type: Nodeport\n")
+    done = secondhop("check", flag, "-f", str(file))
+    assert done.err == f"mended 0 fields; 1 error is left: secondhop check -f '{file}'\n"
 
 
 BAD = """apiVersion: v1
@@ -153,13 +223,13 @@ def test_write_mends_in_place(secondhop: Secondhop, tmp_path: Path, mark: bytes,
     bad, good, link = tmp_path / "bad.yaml", tmp_path / "good.yaml", tmp_path / "link.yaml"
     bad.write_bytes(mark + BAD.replace("\n", end).encode())
     bad.chmod(0o640)
-    good.write_text(GOOD)
+    good.write_text(GOOD.replace("web", "other"))
     before = good.stat()
     link.symlink_to(bad)
     assert secondhop("check", "--write", "-f", str(link), "-f", str(good)) == (
         0,
         "",
-        f"mended {link}\n",
+        f"mended {link}\nmended 1 field; no error is left\n",
     )
     assert bad.read_bytes() == mark + GOOD.replace("\n", end).encode()
     assert bad.stat().st_mode & 0o7777 == 0o640

@@ -46,14 +46,15 @@ def shell(tmp_path: Path) -> Any:
     script.write_text(f"#!{sys.executable}\nfrom secondhop.cli import main\nmain()\n")
     script.chmod(0o755)
     environment = os.environ | {"PATH": f"{script.parent}:{os.environ['PATH']}"}
-    (tmp_path / "deploy").mkdir()
+    for folder in "deploy", "ci":
+        (tmp_path / folder).mkdir()
 
     def run(line: str, replicas: int) -> int:
         web = service(externalTrafficPolicy="Local")
         places = {"web": [node["name"] for node in NODES]}
         there = lab(NODES, network=RANGES, placement=places)
-        objects = web, deployment(replicas=replicas), there
-        write(tmp_path / "deploy" / "web.json", *objects)
+        write(tmp_path / "deploy" / "web.json", web, deployment(replicas=replicas))
+        write(tmp_path / "ci" / "nodes.yaml", there)
         asked = ["sh", "-ec", line]
         return subprocess.run(asked, cwd=tmp_path, env=environment, timeout=60).returncode
 

@@ -212,3 +212,23 @@ def test_where_nobody_has_placed_the_pods_losses_are_told_over_all_placements(
     assert "cuts off what enters through a node without a pod: possible for n0, n1, n2;" in out
     assert "What follows is so in one of the placements that the manifests allow:" in out
     assert "- have a pod on every node for certain: a DaemonSet, or a topologySpread" in out
+
+
+def test_the_other_way_round_the_changes_are_of_one_placement_too(
+    secondhop: Secondhop, tmp_path: Path
+) -> None:
+    objects = service(externalTrafficPolicy="Local"), deployment(), lab(NODES[:3], network=RANGES)
+    file = write(tmp_path / "web.json", *objects)
+    asked = "diff", "svc/web", "-f", file, "--set", "externalTrafficPolicy=Cluster"
+    out = " ".join(secondhop(*asked).out.split())
+    assert "Cluster: pods see" in out
+    assert "serves what enters through a node without a pod, so far timeout (dropped)" in out
+    assert "What follows is so in one of the placements that the manifests allow:" in out
+
+
+def test_the_headline_does_not_contradict_the_shares(secondhop: Secondhop, tmp_path: Path) -> None:
+    given = service(type="LoadBalancer", externalTrafficPolicy="Local")
+    file = write(tmp_path / "web.json", given, deployment(replicas=3))
+    out = secondhop("diff", "svc/web", "-f", file, "--set", "type=NodePort").out
+    assert out.startswith("default/web: type=NodePort: only the balancer's health checks notice (")
+    assert "Behind every-node: every pod keeps its share.\n" in out

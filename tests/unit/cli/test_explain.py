@@ -28,6 +28,10 @@ gz1 192.168.8.1:30316    delivered  xjp1      10.42.0.0  2
 xjp1 172.17.26.70:30316  delivered  xjp1      10.42.1.1  1
   xjp1 hands it to its own pod {POD} and replaces the source by 10.42.1.1,
   the address of cni0
+
+If xjp1, the worst, is lost, so is every connection until pods are ready elsewhere.
+In a rollout of Deployment default/traffic-test: 1 of 1 pods stay ready; ending pods serve 0 s more,
+5 s are needed (preStop sleep); no readinessProbe holds new ones back until they listen.
 """
 LOCAL = f"""\
 default/traffic-test: Local loses what enters through gz1: timeout (dropped); elsewhere it keeps the
@@ -198,7 +202,7 @@ def test_both_families_and_a_bracketed_address(secondhop: Secondhop, tmp_path: P
 
 def test_the_json_has_the_shape_of_product_md(secondhop: Secondhop) -> None:
     document = json.loads(secondhop("explain", "-o", "json").out)
-    assert {key: document[key] for key in document if key != "cells"} == {
+    assert {key: document[key] for key in document if key not in ("cells", "failover")} == {
         "apiVersion": "secondhop/v1",
         "kind": "Prediction",
         "kubeVersion": "1.36",
@@ -231,6 +235,37 @@ def test_the_json_has_the_shape_of_product_md(secondhop: Secondhop) -> None:
             ],
         },
     }
+
+
+def test_a_lost_node_and_a_rollout_behind_a_balancer(secondhop: Secondhop, tmp_path: Path) -> None:
+    made = deployment(replicas=len(NODES))
+    places = lab(NODES, network=RANGES, placement={"web": [node["name"] for node in NODES]})
+    spread = write(tmp_path / "web.json", places, made, service(externalTrafficPolicy="Local"))
+    asked = ("explain", "-f", spread, "--balancer", "healthy-nodes")
+    out = secondhop(*asked).out
+    assert f"If one of {len(NODES)} nodes is lost, so is what it is sent" in out
+    assert "\nIn a rollout of Deployment default/web: " in out
+    document = json.loads(secondhop(*asked, "-o", "json").out)
+    Draft202012Validator(schema("Prediction")).validate(document)
+    found = document["failover"]
+    (loss,) = found["nodeLosses"]
+    share = pytest.approx(1 / len(NODES))
+    assert loss["phases"] == [{"untilSeconds": 3, "lost": share}, {"untilSeconds": None, "lost": 0}]
+    assert (found["balancer"], found["detectionSeconds"]) == ("healthy-nodes", 3)
+    assert found["rollouts"][0]["neededSeconds"] == 5
+    everything = json.loads(secondhop(*asked, "--all", "-o", "json").out)
+    assert everything["failover"] == found
+
+
+def test_nothing_is_said_of_many_services_or_of_nodes_that_stand_in(
+    secondhop: Secondhop, tmp_path: Path, many: str
+) -> None:
+    unknown = write(tmp_path / "web.json", deployment(), service())
+    for file in many, unknown:
+        document = json.loads(secondhop("explain", "-f", file, "-o", "json").out)
+        assert "failover" not in document
+        assert "is lost, so is" not in secondhop("explain", "-f", file).out
+    assert "there is no balancer f5" in secondhop("explain", "--balancer", "f5").err
 
 
 def identity(cell: dict[str, Any]) -> tuple[Any, ...]:

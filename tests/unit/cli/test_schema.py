@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from secondhop.report.schema import KINDS, schema
 
 from .conftest import Secondhop
 
+GOOD = str(Path(__file__).parents[2] / "fixtures" / "reference" / "good.yaml")
 OUTPUTS = {
     "run": ["run", "-o", "json"],
     "explain": ["explain", "-o", "json"],
@@ -22,7 +24,7 @@ OUTPUTS = {
     "explain --to, of no Service": ["explain", "--to", "192.168.8.1:22", "-o", "json"],
     "diff": ["diff", "svc/traffic-test", "--set", "externalTrafficPolicy=Local", "-o", "json"],
     "diff of nothing": ["diff", "svc/traffic-test", "--set", "type=NodePort", "-o", "json"],
-    "check": ["check", "--require", "client-ip", "-o", "json"],
+    "check": ["check", "-f", GOOD, "--require", "client-ip", "-o", "json"],
     "doctor": ["doctor", "-o", "json"],
 }
 MAPS = {

@@ -143,6 +143,15 @@ def test_host_ports(there: list[Object], wanted: list[Object], fits: bool) -> No
     assert verdict(pod(containers=wanted), NODES[:1], finished)[0] == ["a"]
 
 
+def test_a_node_takes_as_many_pods_as_it_says() -> None:
+    small = [{**NODES[0], "status": {"allocatable": {"pods": "2"}}}]
+    one, two = pod("one", on="a"), pod("two", on="a")
+    assert verdict(pod(), small, [one])[0] == ["a"]
+    assert verdict(pod(), small, [one, two])[1] == "1 Too many pods"
+    finished = {**two, "status": {"phase": "Failed"}}
+    assert verdict(pod(), small, [one, finished])[0] == ["a"]
+
+
 def pods_near(kind: str, key: str, app: str, **fields: Any) -> dict[str, Any]:
     term = {"labelSelector": {"matchLabels": {"app": app}}, "topologyKey": key, **fields}
     return {kind: {"requiredDuringSchedulingIgnoredDuringExecution": [term]}}

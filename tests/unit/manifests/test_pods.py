@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from secondhop.manifests import World, build, read_text
-from secondhop.manifests.pods import letters, selects
+from secondhop.manifests.pods import letters
 from secondhop.model.cluster import Container, ContainerPort, Pod, Probe
 
 from .helpers import (
@@ -296,23 +296,6 @@ def test_ports_of_containers() -> None:
     assert refusals(pod(spec={"containers": [container(readinessProbe=probe)]})) == [
         (f"{base}.readinessProbe.httpGet.port", 'no port of this container is named "web"')
     ]
-
-
-@pytest.mark.parametrize(
-    ("selector", "labels", "matches"),
-    [
-        ({}, {"a": "b"}, False),
-        ({"matchLabels": {"a": "b"}}, {"a": "b", "c": "d"}, True),
-        ({"matchLabels": {"a": "b"}}, {"a": "x"}, False),
-        ({"matchExpressions": [{"key": "a", "operator": "In", "values": ["b"]}]}, {"a": "b"}, True),
-        ({"matchExpressions": [{"key": "a", "operator": "In", "values": ["b"]}]}, {}, False),
-        ({"matchExpressions": [{"key": "a", "operator": "NotIn", "values": ["b"]}]}, {}, True),
-        ({"matchExpressions": [{"key": "a", "operator": "Exists"}]}, {"a": ""}, True),
-        ({"matchExpressions": [{"key": "a", "operator": "DoesNotExist"}]}, {"a": ""}, False),
-    ],
-)
-def test_label_selectors(selector: Object, labels: dict[str, str], matches: bool) -> None:
-    assert selects(selector, labels) is matches
 
 
 def test_a_stateful_sets_pods_are_counted() -> None:

@@ -19,8 +19,6 @@ from secondhop.model.policy import (
     IPBlock,
     NetworkPolicy,
     PolicyPort,
-    Requirement,
-    Selector,
 )
 from secondhop.model.version import KubeVersion
 from secondhop.predict.balancers import BALANCERS
@@ -187,7 +185,7 @@ def block(cidr: str, *excluded: str, ports: tuple[PolicyPort, ...] = ()) -> Ingr
 
 
 def policy(*rules: IngressRule, name: str = "p", **labels: str) -> NetworkPolicy:
-    return NetworkPolicy("default", name, Selector(labels), rules)
+    return NetworkPolicy("default", name, {"matchLabels": labels}, rules)
 
 
 LAN, PODS = block("192.168.22.0/24"), block("10.42.0.0/16")
@@ -226,23 +224,6 @@ def test_policies_that_judge_by_another_address(
     assert [said for said in found.advice if "NetworkPolicy" in said] == [
         f"let NetworkPolicy {name} admit 192.168.22.2 first" for name, cut in expected if cut
     ]
-
-
-@pytest.mark.parametrize(
-    ("requirement", "holds"),
-    [
-        (Requirement("app", "In", ("web", "api")), True),
-        (Requirement("app", "In", ("api",)), False),
-        (Requirement("app", "NotIn", ("api",)), True),
-        (Requirement("tier", "NotIn", ("x",)), True),
-        (Requirement("app", "Exists"), True),
-        (Requirement("tier", "Exists"), False),
-        (Requirement("tier", "DoesNotExist"), True),
-        (Requirement("app", "DoesNotExist"), False),
-    ],
-)
-def test_label_expressions(requirement: Requirement, holds: bool) -> None:
-    assert Selector({}, (requirement,)).selects({"app": "web"}) is holds
 
 
 def test_a_host_network_pod_sees_the_client_either_way() -> None:

@@ -112,8 +112,9 @@ _NO_SPDY = (
     "with KUBECTL_REMOTE_COMMAND_WEBSOCKETS=true)"
 )
 _NO_V2 = (
-    "OpenAPI v2 is not served here, v3 is (/openapi/v3): use kubectl 1.29 or later, or "
-    "--validate=false"
+    "OpenAPI v2 is not served here, v3 is (/openapi/v3). kubectl before 1.29 needs v2: use a later "
+    "one, or --validate=false. A later one asks for it where v3 does not know the object: the lab "
+    "has no such kind, see kubectl api-resources"
 )
 
 
