@@ -81,6 +81,7 @@ def test_names_that_lead_nowhere(secondhop: Secondhop) -> None:
         (("down", "--name", "other"), "the lab other is not up"),
         (("kubeconfig", "--name", "other"), "the lab other is not up"),
         (("up",), "the lab default is up already"),
+        (("down", "--name", "other", "--all"), "both --name and --all are given"),
         (("up", "--name", "A/../b"), "cannot be a lab's name"),
         (("up", "--name", "b", "--nodes", "2", "-f", "-"), "both --nodes and a Lab"),
     ]:

@@ -105,6 +105,9 @@ def down(name: str, everything: bool) -> None:
     from ..lab.control import not_up
     from ..lab.state import State, states
 
+    named = click.get_current_context().get_parameter_source("name")
+    if everything and named is click.core.ParameterSource.COMMANDLINE:
+        raise UsageError("both --name and --all are given", "Keep only one.")
     wanted = states() if everything else [State(name)]
     for state in wanted:
         if keeper.down(state):
