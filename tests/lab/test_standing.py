@@ -10,6 +10,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -294,3 +295,21 @@ sys.exit(main())
     assert done.returncode == 3
     assert "pip install 'secondhop[lab]'" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_folder_in_path_that_nobody_may_enter_does_not_hide_what_is_wrong(
+    unprivileged: Unprivileged, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    closed = tmp_path_factory.mktemp("closed")
+    closed.chmod(0o700 if os.geteuid() == 0 else 0o000)
+    path = f"{closed}:{os.environ['PATH']}"
+    user = replace(
+        unprivileged,
+        options=unprivileged.options | {"env": unprivileged.options["env"] | {"PATH": path}},
+    )
+    try:
+        assert user.run("lab", "up").returncode == 0
+        done = user.run("lab", "exec", "client", "--", "nosuchprogram")
+        assert "there is no program nosuchprogram" in done.stderr
+    finally:
+        user.run("lab", "down")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import signal
 from collections.abc import Mapping, Sequence
 from typing import NoReturn
@@ -38,12 +39,14 @@ def run_inside(
         for number, handler in before.items():
             signal.signal(number, handler)
     if failure:
-        raise _refused(command[0], int(failure))
+        raise _refused(command[0], int(failure), environ)
     return status
 
 
-def _refused(program: str, number: int) -> UsageError:
-    if number == errno.ENOENT:
+def _refused(program: str, number: int, environ: Mapping[str, str]) -> UsageError:
+    """EACCES may also come of a folder in PATH that this user cannot look into."""
+    lacking = number == errno.EACCES and shutil.which(program, os.F_OK, environ.get("PATH")) is None
+    if number == errno.ENOENT or lacking:
         return UsageError(f"there is no program {program}", "Check its name, and PATH.")
     said = f"{program} cannot be run in the lab: {os.strerror(number)}"
     return UsageError(said, "Name a program that may be executed, by the user whose lab it is.")
