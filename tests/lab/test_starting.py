@@ -129,3 +129,31 @@ def test_nonsense_at_the_control_socket_harms_nobody(secondhop: Secondhop, root:
             sock.shutdown(socket.SHUT_WR)
             sock.recv(1000)
     assert secondhop("lab", "status").returncode == 0
+
+
+def test_an_interrupt_while_the_folder_is_made_waits(root: Path) -> None:
+    """It would leave a folder that nobody knows to be his."""
+    code = """
+import signal, sys
+from secondhop.lab import state
+mkdir = state.Path.mkdir
+
+def interrupted(path, *arguments, **named):
+    mkdir(path, *arguments, **named)
+    if path.name == "default":
+        signal.raise_signal(signal.SIGINT)
+
+state.Path.mkdir = interrupted
+from secondhop.cli import main
+sys.exit(main())
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code, "lab", "up"],
+        env=os.environ | {"XDG_RUNTIME_DIR": str(root)},
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+    assert done.returncode == 130, done.stderr
+    assert gone(root)
+    assert list((root / "secondhop").glob("*")) == []

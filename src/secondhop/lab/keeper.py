@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NoReturn
 
 from ..errors import EnvironmentUnable, LabError, SecondhopError, UsageError
-from .sandbox import Sandbox
+from .sandbox import Sandbox, no_interrupt
 from .state import State
 
 _START_SECONDS = 120.0
@@ -37,8 +37,10 @@ def up(
     main(channel, control, api): the supervisor's life, with its end of the channel, over which it
     sends JSON lines, and two listening sockets of this machine. Raises what it raises.
     """
-    lock = state.create()
+    lock: int | None = None
     try:
+        with no_interrupt():  # between the folder and knowing that it is ours
+            lock = state.create()
         control, api = _listen(state)
         ours, theirs = socket.socketpair()
         with ours:
@@ -52,11 +54,13 @@ def up(
             ours.settimeout(_START_SECONDS)
             yield from _told(ours)
     except BaseException:
-        down(state)
-        state.remove()
+        if lock is not None:
+            down(state)
+            state.remove()
         raise
     finally:
-        os.close(lock)
+        if lock is not None:
+            os.close(lock)
 
 
 def down(state: State) -> bool:

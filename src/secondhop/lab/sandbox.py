@@ -58,7 +58,7 @@ class Sandbox:
         caller = os.getpid()
         self._supervisor: int | None = None
         self._asked = False
-        with _no_interrupt():
+        with no_interrupt():
             self._guard = os.fork()
             if self._guard == 0:
                 self.channel.close()
@@ -114,7 +114,7 @@ def _reap(child: int) -> None:
 
 
 @contextlib.contextmanager
-def _no_interrupt() -> Iterator[None]:
+def no_interrupt() -> Iterator[None]:
     """Ctrl-C waits: a child must not wake up in its parent's handler."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
