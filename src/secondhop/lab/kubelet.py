@@ -7,26 +7,25 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import functools
-import math
 from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import UTC, datetime
 from ipaddress import IPv4Address
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
 from ..apiserver.agent import Execution, LogOptions
 from ..client import Api, Object, meta
 from ..client.api import Deletion
 from ..client.informer import Informer, Key
 from ..controllers.events import Recorder
-from ..errors import ApiError, SecondhopError
+from ..errors import ApiError
 from ..model.cluster import Node
 from .addresses import WISH, Addresses
 from .capture import Arrivals
 from .container import Home
 from .execution import Execution as Running
 from .nodestatus import ipv4, is_well, node_object, node_status
-from .pod import PodRun, Seat
+from .pod import Seat
+from .podlife import PodLife
 from .podstatus import Record
 from .process import Process
 from .rtnetlink import Netlink
@@ -71,7 +70,7 @@ class Kubelet:
         self._labels = labels or {}
         self.timing = timing
         self._addresses = Addresses(node)
-        self._runs: dict[Key, _Run] = {}
+        self._runs: dict[Key, PodLife] = {}
         self._tasks = asyncio.TaskGroup()
         self._pods = Informer(api, "Pod", self._changed, fields=f"spec.nodeName={node.name}")
 
@@ -134,11 +133,11 @@ class Kubelet:
         if after is None:
             return
         if run is None:
-            run = self._runs[key] = _Run(self, after)
+            run = self._runs[key] = PodLife(self, after)
             self._tasks.create_task(self._contained(run, after))
         run.hear(after)
 
-    async def _contained(self, run: _Run, pod: Object) -> None:
+    async def _contained(self, run: PodLife, pod: Object) -> None:
         """A pod's life; a mistake in here costs this pod, and no other."""
         try:
             await run.life()
@@ -272,113 +271,3 @@ class Kubelet:
             said = f"container {container} is not valid for pod {name}"
             raise ApiError(400, "BadRequest", said)
         return record
-
-
-class _Run:
-    """One pod here, from the moment that the kubelet hears of it."""
-
-    def __init__(self, kubelet: Kubelet, pod: Object) -> None:
-        self._kubelet, self._pod = kubelet, pod
-        self.uid = pod["metadata"]["uid"]
-        self.home: Home | None = None
-        self.pod_run: PodRun | None = None
-        self._news = asyncio.Event()
-        self._stop = asyncio.Event()
-        self._cut = False
-        self._grace = math.inf
-        self._turned: dict[str, tuple[str, str]] = {}
-
-    def hear(self, pod: Object) -> None:
-        """The API says something new: its gates may have turned; if it was deleted, it is to end
-        within its grace period."""
-        if self.pod_run is not None:
-            self.pod_run.pod = pod
-            self._news.set()
-        if "deletionTimestamp" in pod["metadata"]:
-            self._hurry(float(pod["metadata"].get("deletionGracePeriodSeconds") or 0))
-
-    def cut(self) -> None:
-        """The API knows it no longer: end it now."""
-        self._cut = True
-        self._hurry(0.0)
-
-    def _hurry(self, grace: float) -> None:
-        if self._stop.is_set() and self.pod_run is not None and grace < self._grace:
-            self.pod_run.end(grace)
-        self._grace = min(grace, self._grace)
-        self._stop.set()
-
-    async def life(self) -> None:
-        """From its network to the moment when nothing is left of it."""
-        kubelet, pod = self._kubelet, self._pod
-        seat = kubelet.seat(pod, self._news.set)
-        if (home := await self._homed(seat)) is not None:
-            self.home, self.pod_run = home, PodRun(pod, home, seat)
-            living = asyncio.create_task(self.pod_run.live())
-            telling = asyncio.create_task(self._tell())
-            self._news.set()
-            try:
-                await self._stop.wait()
-                self.pod_run.end(self._grace)
-                await living
-            finally:
-                living.cancel()
-                telling.cancel()
-                await asyncio.gather(living, telling, return_exceptions=True)
-                self.home = None
-                kubelet.leave(pod, home)
-            if not self._cut:
-                await _stubbornly(lambda: kubelet.tell(pod, self._status()))
-        if not self._cut:
-            await _stubbornly(lambda: kubelet.gone(pod))
-
-    async def _homed(self, seat: Seat) -> Home | None:
-        """Its network, once there is one to be had; None if it is to end before."""
-        while not self._stop.is_set():
-            try:
-                return await self._kubelet.home(self._pod)
-            except (SecondhopError, OSError) as error:
-                said = error.message if isinstance(error, SecondhopError) else str(error)
-                seat.event("Warning", "FailedCreatePodSandBox", said)
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._stop.wait(), self._kubelet.timing.retry)
-        return None
-
-    async def _tell(self) -> None:
-        """Tell the API of every change that lasts."""
-        last: Object | None = None
-        while True:
-            await self._news.wait()
-            self._news.clear()
-            status = self._status()
-            if status != last:
-                await _stubbornly(functools.partial(self._kubelet.tell, self._pod, status))
-                last = status
-
-    def _status(self) -> Object:
-        """The status, each condition with the time when it last turned."""
-        assert self.pod_run is not None
-        status = self.pod_run.status()
-        now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        for condition in status["conditions"]:
-            before = self._turned.get(condition["type"])
-            if before is None or before[0] != condition["status"]:
-                self._turned[condition["type"]] = before = condition["status"], now
-            condition |= {"lastProbeTime": None, "lastTransitionTime": before[1]}
-        return status
-
-
-async def _stubbornly(write: Callable[[], Any]) -> None:
-    """A write that is tried until the API takes it, or has no such object any more."""
-    pause = 0.05
-    while True:
-        try:
-            await write()
-            return
-        except ApiError as error:
-            if error.code in (404, 409, 422):
-                return
-        except OSError:
-            pass
-        await asyncio.sleep(pause)
-        pause = min(2 * pause, 5.0)

@@ -20,7 +20,6 @@ from pathlib import Path
 
 from ..errors import EnvironmentUnable, UsageError
 
-DEFAULT = "default"
 _CONTROL = "control"
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,30}[a-z0-9])?")
 
