@@ -8,7 +8,7 @@ import random
 import socket
 import subprocess
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from ipaddress import IPv4Address, IPv4Network
 from typing import Any, TypeVar, cast
 
@@ -16,7 +16,7 @@ from secondhop.lab.client import Lab
 from secondhop.lab.netns import Namespace
 from secondhop.lab.sandbox import Sandbox
 from secondhop.manifests import World, build, read_text, reference_documents
-from secondhop.model.cluster import Service
+from secondhop.model.cluster import Endpoint, Service
 
 T = TypeVar("T")
 
@@ -189,3 +189,8 @@ def random_world(seed: int) -> World:
     }
     client = {"address": address(draw.choice(segments))}
     return world(lab(nodes, client=client, network=network), service(**spec), *replicas)
+
+
+def in_proxy_order(endpoints: Iterable[Endpoint]) -> tuple[Endpoint, ...]:
+    """Sorted as kube-proxy sorts them: by the string `ip:port` (semantics §1.2)."""
+    return tuple(sorted(endpoints, key=str))

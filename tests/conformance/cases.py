@@ -11,6 +11,8 @@ from ipaddress import ip_address, ip_interface, ip_network
 from pathlib import Path
 from typing import Any
 
+from support import in_proxy_order
+
 from secondhop.model.cluster import (
     Address,
     Cluster,
@@ -22,7 +24,6 @@ from secondhop.model.cluster import (
     Service,
     ServicePort,
     ServicePortName,
-    in_proxy_order,
 )
 from secondhop.model.fate import Fate, HealthAnswer
 from secondhop.model.flow import Destination, Flow, Source

@@ -6,6 +6,7 @@ from ipaddress import ip_address, ip_interface, ip_network
 from typing import Any
 
 from hypothesis import strategies as st
+from support import in_proxy_order
 
 from secondhop.model.cluster import (
     Cluster,
@@ -17,7 +18,6 @@ from secondhop.model.cluster import (
     ProxyMode,
     Service,
     ServicePort,
-    in_proxy_order,
 )
 
 NODE = Node(

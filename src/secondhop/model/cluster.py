@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import (
     IPv4Address,
@@ -271,8 +271,3 @@ class Cluster:
         """The endpoints of one service port in one family, in kube-proxy's order."""
         all_of_it = self.endpoints.get(service.port_name(port), ())
         return tuple(e for e in all_of_it if e.address.version == family)
-
-
-def in_proxy_order(endpoints: Iterable[Endpoint]) -> tuple[Endpoint, ...]:
-    """Sorted as kube-proxy sorts them: by the string `ip:port` (semantics §1.2)."""
-    return tuple(sorted(endpoints, key=str))

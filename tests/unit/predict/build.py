@@ -5,6 +5,8 @@ from __future__ import annotations
 from ipaddress import ip_address, ip_interface, ip_network
 from typing import Any
 
+from support import in_proxy_order
+
 from secondhop.model.cluster import (
     Cluster,
     Cni,
@@ -17,7 +19,6 @@ from secondhop.model.cluster import (
     ProxyMode,
     Service,
     ServicePort,
-    in_proxy_order,
 )
 from secondhop.model.fate import Outcome
 from secondhop.model.flow import Destination, Flow, Source

@@ -7,8 +7,9 @@ from dataclasses import replace
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support import in_proxy_order
 
-from secondhop.model.cluster import Cluster, ProxyMode, in_proxy_order
+from secondhop.model.cluster import Cluster, ProxyMode
 from secondhop.model.fate import Fate
 from secondhop.predict import predict
 from secondhop.predict.matrix import cells
