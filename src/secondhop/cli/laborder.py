@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import UsageError
@@ -30,9 +31,12 @@ WHOAMI_PORT = 30080
 _SERVERS_OWN = ("uid", "resourceVersion", "creationTimestamp", "generation", "managedFields")
 
 
-def order(state: State, given: Input, nodes: int | None, pods: int) -> tuple[Order, Sequence[str]]:
+def order(
+    state: State, given: Input, nodes: int | None, pods: int, control_plane: Path | None
+) -> tuple[Order, Sequence[str]]:
     """The lab that the options ask for, and the kinds of the input that it does not have. Raises
-    ManifestError, UsageError."""
+    ManifestError, UsageError, EnvironmentUnable."""
+    from ..lab.program import named_program
     from ..lab.standing import Order
     from ..manifests import reference_lab
     from ..manifests.read import Document, Source
@@ -51,7 +55,16 @@ def order(state: State, given: Input, nodes: int | None, pods: int) -> tuple[Ord
     objects = [*_objects(documents, given.home), *(_whoami(pods) if pods else ())]
     kinds = dict.fromkeys(str(d.object.get("kind")) for d in documents)
     left_out = [kind for kind in kinds if kind not in (*_APPLIED, *_KNOWN)]
-    ordered = Order(state.name, world.cluster, world.lab, objects, state.kubeconfig)
+    kube_proxy = world.lab.external_proxy
+    ordered = Order(
+        state.name,
+        world.cluster,
+        world.lab,
+        objects,
+        state.kubeconfig,
+        kube_proxy and named_program(kube_proxy, "proxy.external"),
+        control_plane,
+    )
     return ordered, left_out
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from ..lab.client import Lab
+from ..lab.program import named_program
 from ..manifests import World, with_policy, with_readiness
 from ..model.cluster import Cluster, Policy, Service
 from ..model.fate import Outcome, Trial
@@ -56,7 +57,10 @@ def run(
     """
     planned = flows(world.cluster, service)
     refuse_unfit(world, service)
-    world = with_readiness(_placed(world), lab.start(world.cluster))
+    kube_proxy = world.lab.external_proxy
+    if kube_proxy is not None:
+        kube_proxy = named_program(kube_proxy, "proxy.external")
+    world = with_readiness(_placed(world), lab.start(world.cluster, kube_proxy))
     for number, policy in enumerate(policies(service)):
         cluster = with_policy(world.cluster, service, policy)
         lab.program(cluster)

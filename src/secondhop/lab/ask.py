@@ -1,4 +1,4 @@
-"""The client's side of HTTP, as little as a probe needs: `GET /` and whoami's answer."""
+"""The client's side of HTTP, as little as a probe needs: a GET and whoami's answer."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import socket
 from .. import __version__
 
 
-async def get(sock: socket.socket, host: str) -> str:
-    """`GET /` as curl would ask; the body. Raises ValueError if the reply is not HTTP."""
+async def get(sock: socket.socket, host: str, path: str = "/") -> str:
+    """GET as curl would ask; the body. Raises ValueError if the reply is not HTTP."""
     loop = asyncio.get_running_loop()
     agent = f"secondhop/{__version__}"
-    request = f"GET / HTTP/1.1\r\nHost: {host}\r\nUser-Agent: {agent}\r\nAccept: */*\r\n\r\n"
+    request = f"GET {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: {agent}\r\nAccept: */*\r\n\r\n"
     await loop.sock_sendall(sock, request.encode())
     data = b""
     while b"\r\n\r\n" not in data:

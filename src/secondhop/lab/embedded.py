@@ -14,6 +14,7 @@ from ..apiserver.agent import Execution, LogOptions
 from ..apiserver.local import LocalApi
 from ..apiserver.server import Server
 from ..apiserver.store import Store
+from ..client import Api
 from ..controllers.events import Recorder
 from ..errors import ApiError, LabError
 from ..model.cluster import Cluster
@@ -22,6 +23,7 @@ from .kubelet import Kubelet
 from .probe import Refusals
 from .proxy import NodeProxy
 from .rtnetlink import Netlink
+from .stockproxy import SILENCE, Stock, StockProxy
 from .timing import USUAL, Timing
 from .view import View
 from .wiring import Wiring
@@ -36,15 +38,23 @@ _SHORT_SECONDS = 1.0
 
 class Embedded:
     """A cluster of nodes whose store is empty. base: its machines, network and proxy settings.
-    timing: the kubelets'."""
+    timing: the kubelets'. stock: the kube-proxy in the proxies' seats, None for our own. api:
+    what kubelets and proxies use in place of the own server."""
 
-    def __init__(self, base: Cluster, timing: Timing = USUAL) -> None:
+    def __init__(
+        self,
+        base: Cluster,
+        timing: Timing = USUAL,
+        *,
+        stock: Stock | None = None,
+        api: Api | None = None,
+    ) -> None:
         self.wiring = Wiring(base)
-        self.refusals = Refusals()
+        self.refusals = Refusals(SILENCE) if stock else Refusals()
         self.arrivals: Arrivals = {}
         self.store = Store()
         self.server = Server(self.store, base.cni.service_cidrs)
-        self.api = LocalApi(self.server)
+        self.api: Api = api or LocalApi(self.server)
         self._events = Recorder(self.api, time.time)
         self.view = View(self.api, base)
         self.kubelets = {
@@ -58,8 +68,10 @@ class Embedded:
             )
             for node in base.nodes
         }
-        self._proxies = [
-            NodeProxy(netlink.namespace, self.refusals.report)
+        self._proxies: list[NodeProxy | StockProxy] = [
+            StockProxy(netlink.namespace, stock)
+            if stock
+            else NodeProxy(netlink.namespace, self.refusals.report)
             for netlink in self.wiring.nodes.values()
         ]
         self._turned = asyncio.Condition()
@@ -74,6 +86,9 @@ class Embedded:
                 group.create_task(kubelet.run())
             group.create_task(self.view.run())
             group.create_task(self._proxy())
+            for proxy in self._proxies:
+                if isinstance(proxy, StockProxy):
+                    group.create_task(proxy.run())
 
     async def agreed(self, wanted: Callable[[Cluster], bool]) -> None:
         """Wait until the nodes' kernels agree with a cluster that is as wanted."""
@@ -127,7 +142,7 @@ class _Cables:
 class PodAgent:
     """The way to every pod: to the kubelet of its node."""
 
-    def __init__(self, api: LocalApi, kubelets: Mapping[str, Kubelet]) -> None:
+    def __init__(self, api: Api, kubelets: Mapping[str, Kubelet]) -> None:
         self._api, self._kubelets = api, kubelets
 
     async def logs(

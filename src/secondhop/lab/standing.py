@@ -23,16 +23,23 @@ from ..apiserver.http.credentials import make_credentials, server_context
 from ..apiserver.http.kubeconfig import kubeconfig
 from ..apiserver.http.serve import serving
 from ..client import Object, meta
+from ..controllers.balancer import LoadBalancers
 from ..controllers.conditions import is_true
 from ..controllers.loop import Settings
+from ..controllers.run import CONTROLLERS
 from ..controllers.run import run as run_controllers
 from ..errors import ApiError, LabError, SecondhopError, UsageError
 from ..manifests import Lab
 from ..model.cluster import Cluster
 from . import linux
 from .control import Answer, serve
+from .controlplane import ControlPlane
+from .daemon import Daemon
 from .embedded import Embedded, PodAgent, first_of
+from .forward import forwarding
+from .nodeapi import listeners
 from .process import Process
+from .stockproxy import Stock
 
 _READY_SECONDS = 60.0
 _REAP_SECONDS = 1.0
@@ -49,13 +56,17 @@ _CONTAINER = (
 @dataclass(frozen=True, slots=True)
 class Order:
     """A lab as it was asked for. described: what its Lab document says. objects: to be created once
-    the nodes are ready. kubeconfig: the file to be written."""
+    the nodes are ready. kubeconfig: the file to be written, in a folder that goes with the lab.
+    kube_proxy, control_plane: absolute paths of a stock kube-proxy, and of the folder that has the
+    programs of the real control plane; None for our own."""
 
     name: str
     base: Cluster
     described: Lab
     objects: Sequence[Object]
     kubeconfig: Path
+    kube_proxy: str | None = None
+    control_plane: Path | None = None
 
 
 def main(order: Order, channel: socket.socket, control: socket.socket, api: socket.socket) -> None:
@@ -103,26 +114,49 @@ class _Standing:
         """Build it, tell that it is ready, and stay."""
         order = self._order
         port = api.getsockname()[1]
-        credentials = make_credentials(["127.0.0.1", "localhost"])
-        self._lab = Embedded(order.base)
-        bootstrap(self._lab.server, order.base.cni.service_cidrs[0], port)
-        inside = self._lab.wiring.client.namespace.socket(socket.AF_INET, socket.SOCK_STREAM)
-        inside.bind(("127.0.0.1", port))
-        inside.listen(128)
         self._url = f"https://127.0.0.1:{port}"
-        agent = PodAgent(self._lab.api, self._lab.kubelets)
-        hosts = [f"127.0.0.1:{port}", f"localhost:{port}"]
-        app = App(self._lab.server, agent, credentials, hosts)
-        _write_secret(order.kubeconfig, kubeconfig(f"lab-{order.name}", self._url, credentials))
-        async with (
-            serving(app, [api, inside], server_context(credentials)),
-            asyncio.TaskGroup() as group,
-        ):
+        credentials = make_credentials(["127.0.0.1", "localhost"])
+        config = kubeconfig(f"lab-{order.name}", self._url, credentials)
+        _write_secret(order.kubeconfig, config)
+        folder, stock = order.kubeconfig.parent, None
+        if order.kube_proxy is not None:
+            stock = Stock(order.kube_proxy, config, folder)
+        async with contextlib.AsyncExitStack() as stack:
+            daemons: Sequence[Daemon] = ()
+            if order.control_plane is None:
+                self._lab = Embedded(order.base, stock=stock)
+                bootstrap(self._lab.server, order.base.cni.service_cidrs[0], port)
+                agent = PodAgent(self._lab.api, self._lab.kubelets)
+                hosts = [f"127.0.0.1:{port}", f"localhost:{port}"]
+                app = App(self._lab.server, agent, credentials, hosts)
+                answering = serving(app, self._listeners(api), server_context(credentials))
+            else:
+                grace = order.described.node_grace_seconds
+                plane = ControlPlane(
+                    order.control_plane, folder / "control-plane", port, credentials, config, grace
+                )
+                url_api, daemons = await stack.enter_async_context(
+                    plane.running(order.base, lambda doing: tell(doing=doing))
+                )
+                self._lab = Embedded(order.base, stock=stock, api=url_api)
+                answering = forwarding(self._listeners(api), port)
+            await stack.enter_async_context(answering)
+            group = await stack.enter_async_context(asyncio.TaskGroup())
+            for daemon in daemons:
+                group.create_task(daemon.ended())
             group.create_task(self._lab.run())
-            group.create_task(run_controllers(self._lab.api, _settings(order)))
+            controllers = CONTROLLERS if order.control_plane is None else (LoadBalancers,)
+            group.create_task(run_controllers(self._lab.api, _settings(order), controllers))
             group.create_task(serve(control, self._answer))
             group.create_task(_reap())
             await self._ready(tell)
+
+    def _listeners(self, api: socket.socket) -> list[socket.socket]:
+        """Where the API is: on this machine, in the client and, if somebody asks there, on every
+        node, at the same port."""
+        port, wiring = api.getsockname()[1], self._lab.wiring
+        on_nodes = listeners(wiring.nodes.values(), port) if self._order.kube_proxy else []
+        return [api, *listeners([wiring.client], port), *on_nodes]
 
     async def _ready(self, tell: Any) -> None:
         wanted = len(self._order.base.nodes)
