@@ -82,6 +82,9 @@ def up(
     if left_out:
         click.echo(f"not applied, the lab has no such kinds: {', '.join(left_out)}", err=True)
 
+    if control_plane is not None and wanted.described.placement:
+        click.echo("kube-scheduler knows no placement of a Lab: say it in the pods' spec", err=True)
+
     def main(*sockets: Any) -> None:
         standing.main(wanted, *sockets)
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..apiserver.http.credentials import Credentials
+from ..client import meta
 from ..client.kubeconfig import Access
 from ..client.url import UrlApi
 from ..errors import ApiError, EnvironmentUnable, LabError
@@ -165,10 +166,11 @@ async def _answering(api: UrlApi, daemons: Sequence[Daemon]) -> None:
                 for daemon in daemons:
                     daemon.check()
                 try:
-                    found = {n["metadata"]["name"] for n in (await api.list("Namespace")).items}
-                    if found >= _FIRST_NAMESPACES:
-                        return
-                    said = "its first namespaces are not there"
+                    if await api.ready():
+                        found = {meta(one)[1] for one in (await api.list("Namespace")).items}
+                        if found >= _FIRST_NAMESPACES:
+                            return
+                    said = "it says that it is not ready"
                 except (ApiError, OSError) as error:
                     said = str(error)
                 await asyncio.sleep(0.1)

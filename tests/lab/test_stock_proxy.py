@@ -1,0 +1,143 @@
+"""A stock kube-proxy in the proxy's seat, judged by the prediction. The real one where there is
+one; what it meets, and what becomes of one that fails, with stand-ins."""
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+from conftest import Unprivileged
+from staying import Secondhop, gone
+from strangers_in_seats import DYING, IDLE_PROXY, VERSION, kube_bin, program
+
+REFERENCE = [
+    ("Cluster", "xjp1", "delivered", ["10.42.1.1"]),
+    ("Cluster", "gz1", "delivered", ["10.42.0.0"]),
+    ("Local", "xjp1", "delivered", ["192.168.22.2"]),
+    ("Local", "gz1", "dropped", []),
+]
+GOOD = Path(__file__).parents[1] / "fixtures/reference/good.yaml"
+
+
+def lab_file(folder: Path, kube_proxy: object, mode: str = "iptables") -> str:
+    proxy = {"mode": mode, "external": str(kube_proxy)}
+    path = folder / "lab.yaml"
+    path.write_text(json.dumps({"apiVersion": "secondhop/v1", "kind": "Lab", "proxy": proxy}))
+    path.chmod(0o644)
+    return str(path)
+
+
+def rows(answer: dict[str, list[dict[str, dict[str, object]]]]) -> list[tuple[object, ...]]:
+    return [
+        (
+            trial["policy"],
+            trial["destination"]["node"],
+            trial["observed"]["fate"],
+            sorted(trial["observed"]["sourceIPs"]),  # type: ignore[call-overload]
+        )
+        for trial in answer["trials"]
+    ]
+
+
+@pytest.mark.parametrize("mode", ["iptables", "nftables"])
+def test_the_real_one_does_what_was_predicted(
+    mode: str, secondhop: Secondhop, tmp_path: Path
+) -> None:
+    lab = lab_file(tmp_path, kube_bin("kube-proxy") / "kube-proxy", mode)
+    done = secondhop("run", "-o", "json", "-f", lab, "-f", str(GOOD))
+    assert done.returncode == 0, done.stdout + done.stderr
+    answer = json.loads(done.stdout)
+    assert rows(answer) == REFERENCE
+    assert (
+        "a stock kube-proxy's, which report nothing" in answer["trials"][3]["observed"]["evidence"]
+    )
+
+
+@pytest.mark.parametrize("mode", ["iptables", "nftables"])
+def test_the_real_one_needs_no_privileges(mode: str, unprivileged: Unprivileged) -> None:
+    kube_proxy = kube_bin("kube-proxy") / "kube-proxy"
+    lab = lab_file(unprivileged.home, kube_proxy, mode)
+    objects = unprivileged.home / "good.yaml"
+    objects.write_text(GOOD.read_text())
+    done = unprivileged.run("run", "-o", "json", "-f", lab, "-f", str(objects))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert rows(json.loads(done.stdout)) == REFERENCE
+
+
+def test_the_real_one_in_a_lab_that_stays(secondhop: Secondhop, root: Path, tmp_path: Path) -> None:
+    lab = lab_file(tmp_path, kube_bin("kube-proxy") / "kube-proxy")
+    assert secondhop("lab", "up", "-f", lab, "-f", str(GOOD)).returncode == 0
+    curl = ["lab", "exec", "client", "--", "curl", "-s", "--connect-timeout", "1"]
+    patience = time.monotonic() + 20
+    while "10.42.0.0" not in secondhop(*curl, "192.168.8.1:30316").stdout:
+        assert time.monotonic() < patience
+    log = root / "secondhop/default/kube-proxy-gz1.log"
+    assert "Version info" in log.read_text()
+    assert oct(log.stat().st_mode & 0o777) == "0o600"
+
+
+def test_one_that_writes_no_rules_is_found_out(secondhop: Secondhop, tmp_path: Path) -> None:
+    """It meets an API that answers all that kube-proxy asks; then prediction and packets differ."""
+    lab = lab_file(tmp_path, program(tmp_path / "kube-proxy", IDLE_PROXY))
+    done = secondhop("run", "-o", "json", "-f", lab, "-f", str(GOOD))
+    assert done.returncode == 4, done.stderr
+    answer = json.loads(done.stdout)
+    assert {fate for _, _, fate, _ in rows(answer)} == {"closed"}
+    assert any("a stock one, Kubernetes v1.36.0" in note for note in answer["notes"])
+
+
+def test_a_lab_that_stays_keeps_what_it_says(
+    secondhop: Secondhop, root: Path, tmp_path: Path
+) -> None:
+    lab = lab_file(tmp_path, program(tmp_path / "kube-proxy", IDLE_PROXY))
+    assert secondhop("lab", "up", "-f", lab).returncode == 0
+    log = root / "secondhop/default/kube-proxy-xjp1.log"
+    wanted = {"ADDED Service", "ADDED Node", "BOOKMARK EndpointSlice"}
+    patience = time.monotonic() + 20
+    while not wanted <= set(log.read_text().splitlines()):
+        assert time.monotonic() < patience, log.read_text()
+        time.sleep(0.02)
+    assert secondhop("lab", "down").returncode == 0
+    assert gone(root)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (None, "proxy.external: {path} is not there"),
+        ("", "is no kube-proxy: --version says"),
+        (DYING, "ended with exit code 3; it said last:\n    E1123 it is told nothing that it"),
+    ],
+)
+def test_one_that_does_not_run_is_told_of(
+    text: str | None, said: str, secondhop: Secondhop, tmp_path: Path
+) -> None:
+    path = tmp_path / "kube-proxy"
+    if text is not None:
+        program(path, text)
+    done = secondhop("run", "-f", lab_file(tmp_path, path), "-f", str(GOOD))
+    assert done.returncode == 3
+    assert said.format(path=path) in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "Predicted, not tried" in done.stdout
+
+
+def test_one_that_may_not_be_executed(secondhop: Secondhop, tmp_path: Path) -> None:
+    path = program(tmp_path / "kube-proxy", VERSION)
+    path.chmod(0o644)
+    for command in ("run",), ("lab", "up"):
+        done = secondhop(*command, "-f", lab_file(tmp_path, path), "-f", str(GOOD))
+        assert done.returncode == 3
+        assert f"proxy.external: {path} cannot be executed" in done.stderr
+
+
+def test_its_end_is_the_labs_end_and_the_lab_says_why(
+    secondhop: Secondhop, root: Path, tmp_path: Path
+) -> None:
+    lab = lab_file(tmp_path, program(tmp_path / "kube-proxy", DYING))
+    secondhop("lab", "up", "-f", lab)
+    patience = time.monotonic() + 20
+    while (told := secondhop("lab", "status")).returncode == 0:
+        assert time.monotonic() < patience
+    assert "kube-proxy on gz1 ended" in told.stderr or "kube-proxy on xjp1 ended" in told.stderr
+    assert gone(root)
