@@ -67,7 +67,7 @@ class Typist:
 
     def table(self) -> dict[tuple[str, str], str]:
         """The experiment's table; each policy is waited for at the node where it shows."""
-        table = {}
+        table: dict[tuple[str, str], str] = {}
         for policy, node, shows in ("Cluster", "gz1", "10.42.0.0"), ("Local", "gz1", "timeout"):
             patch = json.dumps({"spec": {"externalTrafficPolicy": policy}})
             self.kubectl("patch", "svc", "traffic-test", "-p", patch)

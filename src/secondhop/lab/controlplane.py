@@ -61,7 +61,7 @@ class ControlPlane:
     ) -> AsyncIterator[tuple[UrlApi, Sequence[Daemon]]]:
         """All of it, once the API answers; a client of it, and the programs, whose end is the
         lab's. tell: of what is waited for. Raises LabError, EnvironmentUnable."""
-        _loopback_up()
+        loopback_up()
         self.folder.mkdir(mode=0o700)
         self._write("ca.crt", self.credentials.authority)
         self._write("server.crt", self.credentials.certificate)
@@ -150,7 +150,8 @@ def _joined(networks: Sequence[object]) -> str:
     return ",".join(map(str, networks))
 
 
-def _loopback_up() -> None:
+def loopback_up() -> None:
+    """127.0.0.1 for the supervisor's own namespace. Raises LabError."""
     here = Netlink(Namespace.current("the control plane"))
     here.link_up(_LOOPBACK, "lo")
     here.commit()
