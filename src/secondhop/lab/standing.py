@@ -25,7 +25,9 @@ from ..apiserver.http.serve import serving
 from ..client import Object, meta
 from ..controllers.balancer import LoadBalancers
 from ..controllers.conditions import is_true
+from ..controllers.eligibility import taints_of
 from ..controllers.loop import Settings
+from ..controllers.nodes import NOT_READY
 from ..controllers.run import CONTROLLERS
 from ..controllers.run import run as run_controllers
 from ..errors import ApiError, LabError, SecondhopError, UsageError
@@ -163,7 +165,7 @@ class _Standing:
         tell(doing=f"waiting for {wanted} node{'s' if wanted > 1 else ''}")
         try:
             async with asyncio.timeout(_READY_SECONDS):
-                while sum(is_true(node, "Ready") for node in await self._nodes()) < wanted:
+                while sum(map(_takes_pods, await self._nodes())) < wanted:
                     await asyncio.sleep(0.01)
         except TimeoutError:
             raise LabError(
@@ -248,6 +250,11 @@ class _Standing:
             f"no pod {namespace or 'default'}/{name} runs in the lab",
             "See `kubectl get pods -A`; write pod/NAMESPACE/NAME for another namespace.",
         )
+
+
+def _takes_pods(node: Object) -> bool:
+    """Whether it is Ready, and the controllers have heard of it."""
+    return is_true(node, "Ready") and NOT_READY not in {t["key"] for t in taints_of(node)}
 
 
 async def _reap() -> None:
