@@ -3,12 +3,18 @@ one; what it meets, and what becomes of one that fails, with stand-ins."""
 
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from conftest import Unprivileged
 from staying import Secondhop, gone
 from strangers_in_seats import DYING, IDLE_PROXY, VERSION, kube_bin, program
+from support import random_world
+
+from secondhop.experiment.run import Probed, run
+from secondhop.lab.client import Lab
+from secondhop.model.cluster import ProxyMode
 
 REFERENCE = [
     ("Cluster", "xjp1", "delivered", ["10.42.1.1"]),
@@ -141,3 +147,19 @@ def test_its_end_is_the_labs_end_and_the_lab_says_why(
         assert time.monotonic() < patience
     assert "kube-proxy on gz1 ended" in told.stderr or "kube-proxy on xjp1 ended" in told.stderr
     assert gone(root)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("mode", ["iptables", "nftables"])
+@pytest.mark.parametrize("seed", range(1000, 1020))
+def test_the_real_one_does_what_was_predicted_anywhere(seed: int, mode: ProxyMode) -> None:
+    of = random_world(seed)
+    of = replace(
+        of,
+        cluster=replace(of.cluster, proxy=replace(of.cluster.proxy, mode=mode)),
+        lab=replace(of.lab, external_proxy=str(kube_bin("kube-proxy") / "kube-proxy")),
+    )
+    with Lab() as lab:
+        events = run(lab, of, of.cluster.services[0])
+        made = [event.trial for event in events if isinstance(event, Probed)]
+    assert not [trial for trial in made if not trial.agree]
