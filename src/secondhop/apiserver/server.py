@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ..client.api import USUAL, Deletion, Object, PatchForm, meta
 from ..model.cluster import Network
-from . import binding, deletion, scale
+from . import binding, deletion, forms, scale
 from .apply import applied
 from .defaults import default
 from .kinds import BINDING, EVICTION, KINDS, SCALE, Kind, Subresource
@@ -66,22 +66,27 @@ class Server(Reader):
         self, store: Store, service_cidrs: Sequence[Network], clock: Clock = time.time
     ) -> None:
         super().__init__(store)
-        self._service_cidrs = service_cidrs
+        self.service_cidrs = service_cidrs
         self._clock = clock
+        self._kept: dict[Key, Object] = {}
 
     @cached_property
     def _services(self) -> Services:
         """Loaded when the first Service is written: in an experiment none is."""
         from .services import Services
 
-        return Services(self._service_cidrs)
+        return Services(self.service_cidrs)
 
     def create(
         self, kind: Kind, value: object, namespace: str = "", options: Options = PLAIN
     ) -> Answer:
         """Store a new object."""
         new, told = decoded(kind, value, options)
-        return self._made(kind, new, told, namespace, options)
+        return self._made(kind.stored, forms.stored(kind, new), told, namespace, options)
+
+    def keep(self, kind: Kind, value: Object, namespace: str) -> None:
+        """Store a new object that is made again whenever it is deleted."""
+        self._kept[_key(kind, self.create(kind, value, namespace).object)] = value
 
     def apply(
         self,
@@ -93,7 +98,8 @@ class Server(Reader):
         subresource: str = "",
     ) -> Answer:
         """Make an object be as the options' manager says, as far as they say it (KEP-555)."""
-        said = configuration(kind, name, value, options)
+        said = forms.stored(kind, configuration(kind, name, value, options))
+        kind = kind.stored
         manager, now = applier(options.manager, subresource), timestamp(self._clock())
         old = self._store.get(Key(kind.resource, namespace, name))
         if old is None and not subresource:
@@ -116,7 +122,8 @@ class Server(Reader):
         """Replace an object, or the part of it that a subresource (status, scale, finalize) is."""
         old = self.get(kind, name, namespace)
         new, told = decoded(_what(kind, subresource), value, options)
-        return self._changed(kind, old, new, told, options, subresource)
+        new = forms.stored(kind, new)
+        return self._changed(kind.stored, old, new, told, options, subresource)
 
     def patch(
         self,
@@ -131,9 +138,10 @@ class Server(Reader):
         """Change an object, or a subresource of it, by a patch."""
         old = self.get(kind, name, namespace)
         what = _what(kind, subresource)
-        shown = scale.of(old) if subresource == "scale" else old
+        shown = scale.of(old) if subresource == "scale" else forms.shown(kind, old)
         new, told = decoded(what, patched(what.definition, shown, patch, form), options, patch)
-        return self._changed(kind, old, new, told, options, subresource)
+        new = forms.stored(kind, new)
+        return self._changed(kind.stored, old, new, told, options, subresource)
 
     def delete(
         self,
@@ -264,7 +272,11 @@ class Server(Reader):
             return last
         if kind.kind == "Service":
             self._services.released(last)
-        return self._store.delete(_key(kind, old), old, last)
+        key = _key(kind, old)
+        last = self._store.delete(key, old, last)
+        if key in self._kept:
+            self.create(kind, self._kept[key], key.namespace)
+        return last
 
     def _held(
         self,
@@ -280,7 +292,7 @@ class Server(Reader):
 
 
 def _key(kind: Kind, value: Object) -> Key:
-    return Key(kind.resource, *meta(value))
+    return Key(kind.stored.resource, *meta(value))
 
 
 def _what(kind: Kind, subresource: str) -> Kind | Subresource:

@@ -43,6 +43,7 @@ async def resource(server: Server, place: Place, request: Request) -> Response:
 
 async def _get(server: Server, place: Place, request: Request) -> Response:
     kind, name, namespace = place.kind, place.name, place.namespace
+    server.expect_reached(request.query_params.get("resourceVersion", ""))
     if place.subresource == "scale":
         found = server.get_scale(kind, name, namespace)
     else:
@@ -61,6 +62,7 @@ async def _list(server: Server, place: Place, request: Request) -> Response:
         limit=number(query, "limit") or 0,
         token=query.get("continue", ""),
     )
+    server.expect_reached(query.get("resourceVersion", ""))
     exact = query.get("resourceVersionMatch") == "Exact"
     if exact and query.get("resourceVersion") != page.revision:
         raise expired("The resourceVersion for the provided list is too old.")
