@@ -71,6 +71,7 @@ INFORMERS: dict[str, tuple[dict[str, str], list[str]]] = {
         },
         ["kubernetes"],
     ),
+    "/apis/networking.k8s.io/v1/servicecidrs": ({}, ["kubernetes"]),
     "/apis/discovery.k8s.io/v1/endpointslices": (
         {"labelSelector": "!service.kubernetes.io/headless"},
         [],
@@ -193,5 +194,26 @@ def test_a_schedulers_binding_and_a_kubelets_word_of_the_pod() -> None:
         assert (pod["spec"]["nodeName"], pod["status"]["phase"]) == ("gz1", "Running")
         bound = await good(ask("GET", "/api/v1/pods?fieldSelector=spec.nodeName%3Dgz1"))
         assert [item["metadata"]["name"] for item in bound["items"]] == ["web"]
+
+    speak(scenario)
+
+
+def test_kube_proxys_own_event() -> None:
+    event = {
+        "metadata": {"name": "gz1.18ea98a28a7d23d5", "namespace": "default"},
+        "eventTime": "2026-01-01T00:00:00.000000Z",
+        "reportingController": "kube-proxy",
+        "reportingInstance": "kube-proxy-gz1",
+        "action": "StartKubeProxy",
+        "reason": "Starting",
+        "regarding": {"kind": "Node", "name": "gz1", "apiVersion": "v1"},
+        "type": "Normal",
+    }
+
+    async def scenario(ask: Ask) -> None:
+        path = "/apis/events.k8s.io/v1/namespaces/default/events"
+        await good(ask("POST", path, json=event), 201)
+        (told,) = (await good(ask("GET", "/api/v1/events")))["items"]
+        assert (told["involvedObject"]["name"], told["reason"]) == ("gz1", "Starting")
 
     speak(scenario)
