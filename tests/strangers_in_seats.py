@@ -88,3 +88,15 @@ print("E1123 it is told nothing that it likes", file=sys.stderr)
 sys.exit(3)
 """
 )
+
+DYING_WHEN_TOLD = (
+    VERSION
+    + """
+import pathlib, time
+while not pathlib.Path(__file__).with_name("end").exists():
+    time.sleep(0.02)
+print("E1123 it was told to end", file=sys.stderr)
+sys.exit(3)
+"""
+)
+"""It ends when a file `end` stands beside it."""

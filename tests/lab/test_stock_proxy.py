@@ -2,6 +2,7 @@
 one; what it meets, and what becomes of one that fails, with stand-ins."""
 
 import json
+import re
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 from conftest import Unprivileged
 from staying import Secondhop, gone
-from strangers_in_seats import DYING, IDLE_PROXY, VERSION, kube_bin, program
+from strangers_in_seats import DYING, DYING_WHEN_TOLD, IDLE_PROXY, VERSION, kube_bin, program
 from support import random_world
 
 from secondhop.experiment.run import Probed, run
@@ -140,13 +141,12 @@ def test_one_that_may_not_be_executed(secondhop: Secondhop, tmp_path: Path) -> N
 def test_its_end_is_the_labs_end_and_the_lab_says_why(
     secondhop: Secondhop, root: Path, tmp_path: Path
 ) -> None:
-    lab = lab_file(tmp_path, program(tmp_path / "kube-proxy", DYING))
-    secondhop("lab", "up", "-f", lab)
-    patience = time.monotonic() + 20
-    while (told := secondhop("lab", "status")).returncode == 0:
-        assert time.monotonic() < patience
-    assert "kube-proxy on gz1 ended" in told.stderr or "kube-proxy on xjp1 ended" in told.stderr
-    assert gone(root)
+    lab = lab_file(tmp_path, program(tmp_path / "kube-proxy", DYING_WHEN_TOLD))
+    assert secondhop("lab", "up", "-f", lab).returncode == 0
+    (tmp_path / "end").touch()
+    assert gone(root, 20)
+    told = secondhop("lab", "status").stderr
+    assert re.search(r"kube-proxy on (gz1|xjp1) ended with exit code 3; it said last:", told)
 
 
 @pytest.mark.soak

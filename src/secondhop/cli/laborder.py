@@ -38,6 +38,7 @@ def order(
     ManifestError, UsageError, EnvironmentUnable."""
     from ..lab.program import named_program
     from ..lab.standing import Order
+    from ..lab.stockproxy import version
     from ..manifests import reference_lab
     from ..manifests.read import Document, Source
 
@@ -56,13 +57,16 @@ def order(
     kinds = dict.fromkeys(str(d.object.get("kind")) for d in documents)
     left_out = [kind for kind in kinds if kind not in (*_APPLIED, *_KNOWN)]
     kube_proxy = world.lab.external_proxy
+    if kube_proxy is not None:
+        kube_proxy = named_program(kube_proxy, "proxy.external")
+        version(kube_proxy)
     ordered = Order(
         state.name,
         world.cluster,
         world.lab,
         objects,
         state.kubeconfig,
-        kube_proxy and named_program(kube_proxy, "proxy.external"),
+        kube_proxy,
         control_plane,
     )
     return ordered, left_out

@@ -55,7 +55,7 @@ def configuration(proxy: Proxy, node: str, kubeconfig: str) -> Mapping[str, Any]
     """A KubeProxyConfiguration of a node. kubeconfig: a path.
 
     Of conntrack nothing is set: its table's size is the machine's, which no user namespace may
-    change. What it writes to the API is JSON, which ours reads of every kind.
+    change.
     """
     local = ",".join(map(str, proxy.detect_local))
     quickly = {"minSyncPeriod": "10ms", "syncPeriod": "30s"}
@@ -64,7 +64,7 @@ def configuration(proxy: Proxy, node: str, kubeconfig: str) -> Mapping[str, Any]
         "kind": "KubeProxyConfiguration",
         "mode": proxy.mode,
         "hostnameOverride": node,
-        "clientConnection": {"kubeconfig": kubeconfig, "contentType": "application/json"},
+        "clientConnection": {"kubeconfig": kubeconfig},
         "bindAddress": "0.0.0.0",
         "healthzBindAddress": "0.0.0.0:10256",
         "metricsBindAddress": f"127.0.0.1:{METRICS_PORT}",
