@@ -34,7 +34,8 @@ class Syncing(Protocol):
         a later sync does the rest."""
 
     async def touched(self) -> bool:
-        """Whether somebody else has changed the rules, so that a sync is due."""
+        """Whether somebody else has changed the rules, so that a sync is due. Raises LabError,
+        OSError if it cannot be told."""
         ...
 
 
@@ -85,7 +86,13 @@ class ProxyLoop:
                 async with asyncio.timeout(RESYNC_SECONDS):
                     await view.after(version)
             except TimeoutError:
-                touched = await self._proxy.touched()
+                touched = await self._touched()
+
+    async def _touched(self) -> bool:
+        try:
+            return await self._proxy.touched()
+        except (LabError, OSError):
+            return True  # the sync will say why
 
     def _failed(self, error: LabError | OSError) -> None:
         if not isinstance(error, LabError):
