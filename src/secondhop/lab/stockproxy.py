@@ -19,8 +19,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..dataplane import flannel
+from ..dataplane.node import families
 from ..errors import EnvironmentUnable, LabError
-from ..model.cluster import Cluster, Proxy
+from ..model.cluster import Cluster, Family, Proxy
 from . import iptables
 from .ask import get
 from .daemon import Daemon
@@ -131,13 +132,13 @@ class StockProxy:
 
     def __init__(self, namespace: Namespace, stock: Stock) -> None:
         self._namespace, self._stock = namespace, stock
-        self._flannel = iptables.Loader(namespace)
+        self._flannel: dict[Family, iptables.Loader] = {}
         self._told: tuple[object, object] | None = None
         self._queued = 0.0
         self._daemon: Daemon | None = None
         self._started = asyncio.Event()
 
-    async def run(self) -> None:
+    async def ended(self) -> None:
         """Wait for its end, which is the lab's. Raises LabError."""
         await self._started.wait()
         assert self._daemon is not None
@@ -146,8 +147,8 @@ class StockProxy:
     async def sync(self, cluster: Cluster) -> None:
         """Wait until kube-proxy has done what there was to do. Raises LabError,
         EnvironmentUnable."""
-        node = self._namespace.name
-        await self._flannel.sync(flannel.rules(cluster, cluster.node(node)))
+        for family in families(cluster):
+            await self._sync_flannel(cluster, family)
         if self._daemon is None:
             self._daemon = self._start(cluster.proxy)
             self._started.set()
@@ -155,6 +156,15 @@ class StockProxy:
         if told not in (self._told, ((), {})):  # for nothing there is nothing to wait for
             await self._rest(self._daemon)
             self._told = told
+
+    async def touched(self) -> bool:
+        """Its rules are its own affair, and it leaves flannel's alone."""
+        return False
+
+    async def _sync_flannel(self, cluster: Cluster, family: Family) -> None:
+        loader = self._flannel.pop(family, None) or iptables.Loader(self._namespace, family)
+        await loader.sync(flannel.rules(cluster, cluster.node(self._namespace.name), family))
+        self._flannel[family] = loader  # one that has failed would take kube-proxy's for its own
 
     async def _rest(self, daemon: Daemon) -> None:
         """Wait until it has been asked for a sync since it rested last, and rests again.
