@@ -13,13 +13,14 @@ import socket
 import time
 import traceback
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..apiserver.bootstrap import bootstrap
 from ..apiserver.http.app import App
-from ..apiserver.http.credentials import make_credentials, server_context
+from ..apiserver.http.credentials import Credentials, make_credentials, server_context
 from ..apiserver.http.kubeconfig import kubeconfig
 from ..apiserver.http.serve import serving
 from ..client import Object, meta
@@ -124,34 +125,41 @@ class _Standing:
         if order.kube_proxy is not None:
             stock = Stock(order.kube_proxy, config, folder)
         async with contextlib.AsyncExitStack() as stack:
-            daemons: Sequence[Daemon] = ()
             if order.control_plane is None:
-                self._lab = Embedded(order.base, stock=stock)
-                bootstrap(self._lab.server, order.base.cni.service_cidrs[0], port)
-                agent = PodAgent(self._lab.api, self._lab.kubelets)
-                hosts = [f"127.0.0.1:{port}", f"localhost:{port}"]
-                app = App(self._lab.server, agent, credentials, hosts)
-                answering = serving(app, self._listeners(api), server_context(credentials))
+                answering = self._ours(api, credentials, stock)
+                daemons: Sequence[Daemon] = ()
+                controllers = CONTROLLERS
             else:
                 grace = order.described.node_grace_seconds
                 plane = ControlPlane(
                     order.control_plane, folder / "control-plane", port, credentials, config, grace
                 )
-                url_api, daemons = await stack.enter_async_context(
-                    plane.running(order.base, lambda doing: tell(doing=doing))
-                )
-                self._lab = Embedded(order.base, stock=stock, api=url_api)
+                running = plane.running(order.base, lambda doing: tell(doing=doing))
+                client, daemons = await stack.enter_async_context(running)
+                self._lab = Embedded(order.base, stock=stock, api=client)
                 answering = forwarding(self._listeners(api), port)
+                controllers = (LoadBalancers,)
             await stack.enter_async_context(answering)
             group = await stack.enter_async_context(asyncio.TaskGroup())
             for daemon in daemons:
                 group.create_task(daemon.ended())
             group.create_task(self._lab.run())
-            controllers = CONTROLLERS if order.control_plane is None else (LoadBalancers,)
             group.create_task(run_controllers(self._lab.api, _settings(order), controllers))
             group.create_task(serve(control, self._answer))
             group.create_task(_reap())
             await self._ready(tell)
+
+    def _ours(
+        self, api: socket.socket, credentials: Credentials, stock: Stock | None
+    ) -> AbstractAsyncContextManager[None]:
+        """The embedded cluster with a server of its own; answers in that context."""
+        base, port = self._order.base, api.getsockname()[1]
+        self._lab = Embedded(base, stock=stock)
+        bootstrap(self._lab.server, base.cni.service_cidrs[0], port)
+        agent = PodAgent(self._lab.api, self._lab.kubelets)
+        hosts = [f"127.0.0.1:{port}", f"localhost:{port}"]
+        app = App(self._lab.server, agent, credentials, hosts)
+        return serving(app, self._listeners(api), server_context(credentials))
 
     def _listeners(self, api: socket.socket) -> list[socket.socket]:
         """Where the API is: on this machine, in the client and, if somebody asks there, on every

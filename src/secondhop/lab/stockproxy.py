@@ -30,8 +30,9 @@ from .netns import Namespace
 METRICS_PORT = 10249
 SILENCE = "the rules are a stock kube-proxy's, which report nothing"
 """What a packet means that nobody answers or claims."""
-_SECONDS = 45.0
-"""For all that it takes to bring the rules to a change, its own start included."""
+_SECONDS = 25.0
+"""For all that it takes to bring the rules to a change, its own start included: twice that is less
+than who waits for the lab's rules has patience for."""
 _POLL_SECONDS = 0.03
 _ASK_SECONDS = 5.0
 _SETTLE_SECONDS, _LONGEST_SETTLE = 0.1, 2.0
