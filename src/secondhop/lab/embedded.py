@@ -24,7 +24,7 @@ from .probe import Refusals
 from .proxy import NodeProxy
 from .proxyloop import ProxyLoop
 from .rtnetlink import Netlink
-from .stockproxy import SILENCE, Stock, StockProxy
+from .stockproxy import Stock, StockProxy
 from .timing import USUAL, Timing
 from .view import View
 from .wiring import Wiring
@@ -47,7 +47,7 @@ class Embedded:
         api: Api | None = None,
     ) -> None:
         self.wiring = Wiring(base)
-        self.refusals = Refusals(SILENCE) if stock else Refusals()
+        self.refusals = Refusals()
         self.arrivals: Arrivals = {}
         self.store = Store()
         self.server = Server(self.store, base.cni.service_cidrs)

@@ -29,8 +29,6 @@ _REPLY_SECONDS = 5.0
 _SETTLE_SECONDS = 0.002
 """After a rule claimed the packet, how long an answer may still contradict it."""
 
-_NO_ANSWER = f"no answer in {CONNECT_SECONDS:.0f} s"
-
 _IP_RECVERR = 11
 _EXTENDED_ERROR = struct.Struct("=IBBBxII")
 _FROM_ICMP = 2
@@ -57,13 +55,9 @@ class Attempt:
 
 
 class Refusals:
-    """Where the nodes' logs report, and where probes wait for a report about their own packet.
+    """Where the nodes' logs report, and where probes wait for a report about their own packet."""
 
-    silence: what it means that nothing is reported, where the rules are not ours.
-    """
-
-    def __init__(self, silence: str = "no rule reported a drop") -> None:
-        self.silence = silence
+    def __init__(self) -> None:
         self._waiting: dict[Packet, asyncio.Future[Refusal]] = {}
 
     def report(self, packet: Packet, refusal: Refusal) -> None:
@@ -157,9 +151,7 @@ class Prober:
             await self._first_word(connecting, refusal)
             claim = refusal.result() if refusal.done() else None
             if not connecting.done():
-                if claim is None:
-                    return Attempt(Fate.DROPPED, f"{_NO_ANSWER}, and {self._refusals.silence}")
-                return _silence(claim, waited=self._wait or not claim.drops)
+                return _silence(claim, waited=self._wait or claim is None or not claim.drops)
             connecting.result()
             return None
         except OSError as error:
@@ -217,8 +209,10 @@ def _told(evidence: Mapping[str, int], attempts: int, fates: Mapping[Fate, int])
     return "; ".join(told)
 
 
-def _silence(claim: Refusal, *, waited: bool) -> Attempt:
-    silence = _NO_ANSWER if waited else ""
+def _silence(claim: Refusal | None, *, waited: bool) -> Attempt:
+    silence = f"no answer in {CONNECT_SECONDS:.0f} s" if waited else ""
+    if claim is None:
+        return Attempt(Fate.DROPPED, f"{silence}, and no rule reported a drop")
     proof = f"the SYN reached {claim.node} and hit {claim.rule}"
     if not claim.drops:
         return Attempt(Fate.REJECTED, f"{proof}, but its ICMP did not arrive ({silence})")

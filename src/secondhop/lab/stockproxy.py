@@ -28,8 +28,6 @@ from .daemon import Daemon
 from .netns import Namespace
 
 METRICS_PORT = 10249
-SILENCE = "the rules are a stock kube-proxy's, which report nothing"
-"""What a packet means that nobody answers or claims."""
 _SECONDS = 25.0
 """For all that it takes to bring the rules to a change, its own start included: twice that is less
 than who waits for the lab's rules has patience for."""

@@ -75,7 +75,10 @@ class Supervisor:
         if kube_proxy is None:
             self._lab = Embedded(cluster)
         else:
-            own.append(f"kube-proxy is a stock one, {version(kube_proxy)}: {kube_proxy}")
+            own.append(
+                f"kube-proxy is a stock one, {version(kube_proxy)} ({kube_proxy}): its rules report"
+                " no drops, so each was waited out"
+            )
             try:
                 from .nodeapi import stocked
             except ModuleNotFoundError as error:
