@@ -21,8 +21,10 @@ from .capture import Arrivals
 from .kubelet import Kubelet
 from .probe import Refusals
 from .proxy import NodeProxy
+from .router import Router
 from .rtnetlink import Netlink
 from .timing import USUAL, Timing
+from .uplink import Uplink
 from .view import View
 from .wiring import Wiring
 
@@ -40,6 +42,7 @@ class Embedded:
 
     def __init__(self, base: Cluster, timing: Timing = USUAL) -> None:
         self.wiring = Wiring(base)
+        self.router = Router(self.wiring, base)
         self.refusals = Refusals()
         self.arrivals: Arrivals = {}
         self.store = Store()
@@ -49,7 +52,7 @@ class Embedded:
         self.view = View(self.api, base)
         self.kubelets = {
             node.name: Kubelet(
-                self.api,
+                Uplink(self.api, self.wiring.nodes[node.name].namespace),
                 node,
                 _Cables(self.wiring, node.name),
                 self._events,

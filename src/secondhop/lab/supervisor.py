@@ -85,6 +85,10 @@ class Supervisor:
 
         await self._alive(self._lab.agreed(same))
 
+    async def deliver(self, address: Address, node: str | None) -> None:
+        """From now on the network outside brings an address to this node, or nowhere."""
+        self._lab.router.send(address, [node] if node else [])
+
     async def _alive(self, waiting: Coroutine[Any, Any, T]) -> T:
         """What comes of waiting, unless the lab ends before. Raises what it ended with."""
         task = asyncio.ensure_future(waiting)
