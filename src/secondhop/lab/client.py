@@ -104,6 +104,11 @@ class Lab:
         self._send("deliver", address, node)
         self._receive()
 
+    def inject(self, fault: str, target: str) -> None:
+        """Do one of `faults.FAULTS` to a node, pod or Deployment."""
+        self._send("inject", fault, target)
+        self._receive()
+
     def observe(
         self, flow: Flow, attempts: int, *, wait_timeouts: bool = False
     ) -> tuple[Observation, str]:

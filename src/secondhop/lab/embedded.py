@@ -8,7 +8,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..apiserver.agent import Execution, LogOptions
 from ..apiserver.local import LocalApi
@@ -28,6 +28,10 @@ from .uplink import Uplink
 from .view import View
 from .wiring import Wiring
 
+if TYPE_CHECKING:
+    from ..manifests.lab_balancer import Balancer
+    from .loadbalancer import LoadBalancer
+
 _BURST = 3
 """Rounds of the proxies that may follow each other at once. When more is changing, they rest after
 each as long as it took, so that changes go together and half of the time is left for others."""
@@ -38,9 +42,11 @@ _SHORT_SECONDS = 1.0
 
 class Embedded:
     """A cluster of nodes whose store is empty. base: its machines, network and proxy settings.
-    timing: the kubelets'."""
+    timing: the kubelets'. balancer: what stands outside; None: nothing."""
 
-    def __init__(self, base: Cluster, timing: Timing = USUAL) -> None:
+    def __init__(
+        self, base: Cluster, timing: Timing = USUAL, balancer: Balancer | None = None
+    ) -> None:
         self.wiring = Wiring(base)
         self.router = Router(self.wiring, base)
         self.refusals = Refusals()
@@ -65,6 +71,11 @@ class Embedded:
             NodeProxy(netlink.namespace, self.refusals.report)
             for netlink in self.wiring.nodes.values()
         ]
+        self._balancer: LoadBalancer | None = None
+        if balancer is not None:
+            from .loadbalancer import LoadBalancer  # throw-away labs start without it
+
+            self._balancer = LoadBalancer(self.api, self.router, base.nodes, balancer)
         self._turned = asyncio.Condition()
         self._agreed: Cluster | None = None
 
@@ -77,6 +88,8 @@ class Embedded:
                 group.create_task(kubelet.run())
             group.create_task(self.view.run())
             group.create_task(self._proxy())
+            if self._balancer is not None:
+                group.create_task(self._balancer.run())
 
     async def agreed(self, wanted: Callable[[Cluster], bool]) -> None:
         """Wait until the nodes' kernels agree with a cluster that is as wanted."""

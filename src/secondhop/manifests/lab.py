@@ -33,7 +33,7 @@ class Lab:
     external_proxy: str | None = None
     placement: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     node_grace_seconds: float = 50
-    balancer: Balancer = Balancer()
+    balancer: Balancer = field(default_factory=Balancer)
     stated: frozenset[str] = frozenset()
 
 

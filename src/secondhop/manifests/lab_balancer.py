@@ -39,13 +39,15 @@ class Balancer:
     threshold: int = 2
 
 
+_USUAL = Balancer()
+
+
 def read_balancer(resource: Resource, taken: Sequence[Network]) -> Balancer:
     """The Balancer of a Lab. taken: every other range that the Lab has."""
-    usual = Balancer()
-    interval, threshold = (
-        default if (said := resource.get("balancer", name)) is None else said
-        for name, default in (("interval", usual.interval), ("threshold", usual.threshold))
-    )
+    interval = resource.get("balancer", "interval")
+    interval = _USUAL.interval if interval is None else interval
+    threshold = resource.get("balancer", "threshold")
+    threshold = _USUAL.threshold if threshold is None else threshold
     if not 0 < interval < float("inf"):
         why = invalid(interval, "must be greater than 0")
         resource.refuse(("balancer", "interval"), why, "Give seconds; 1 is the default.")
