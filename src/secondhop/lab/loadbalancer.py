@@ -17,13 +17,13 @@ from ..client.informer import Informer, Key
 from ..errors import LabError
 from ..manifests.stored import stored_service
 from ..model.cluster import Address, Node, Service
+from .healthchecks import HEALTHZ_PORT
 from .request import status_of
 from .router import Router
 
 if TYPE_CHECKING:
     from ..manifests.lab_balancer import Balancer
 
-PROXY_HEALTH_PORT = 10256
 _RETRY_SECONDS = 1.0
 
 
@@ -58,7 +58,7 @@ def health_port(service: Service) -> int:
     """The port of every node whose /healthz tells whether it is to get a Service's connections."""
     if service.external_traffic_policy == "Local" and service.health_check_node_port:
         return service.health_check_node_port
-    return PROXY_HEALTH_PORT
+    return HEALTHZ_PORT
 
 
 def chosen(
