@@ -15,7 +15,7 @@ from support import deployment, enter, pod, reference, sandboxed, service, world
 
 from secondhop.errors import LabError
 from secondhop.experiment.plan import flows
-from secondhop.lab import wiring
+from secondhop.lab import barrier
 from secondhop.lab.client import Lab
 from secondhop.lab.netns import Namespace
 from secondhop.lab.rtnetlink import Netlink
@@ -174,7 +174,7 @@ def test_the_kernels_complaint_names_the_request() -> None:
 
 def test_the_barrier_sees_a_link_that_is_not_up() -> None:
     def missing() -> str:
-        wiring._READY_SECONDS = 0.05
+        barrier._SECONDS = 0.05
         built = Wiring(reference()[0].cluster)
         far = Namespace.create("far")
         near = built.client

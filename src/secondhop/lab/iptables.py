@@ -7,10 +7,10 @@ import re
 import socket
 import zlib
 
-from ..dataplane.iptables.layout import INVALID_COUNTER, LOCALHOST_COUNTER
 from ..dataplane.iptables.ruleset import Ruleset, transactions
+from ..model.cluster import Family
 from .capture import GROUP, Verdict
-from .netlink import NETLINK_NETFILTER, create_counters, messages
+from .netlink import NETLINK_NETFILTER, messages
 from .netns import Namespace
 from .program import Program, find_program
 
@@ -49,15 +49,13 @@ def instrument(rules: Ruleset) -> tuple[Ruleset, dict[str, Verdict]]:
 
 
 class Loader:
-    """One node's rules: what is loaded, and the way to the next state. counters: whether the kernel
-    has kube-proxy's."""
+    """One node's rules of one family: what is loaded, and the way to the next state."""
 
-    def __init__(self, namespace: Namespace) -> None:
-        self._namespace = namespace
+    def __init__(self, namespace: Namespace, family: Family = 4) -> None:
+        self._namespace, self._family = namespace, family
         self._loaded: Ruleset = {}
         self._switches = _Switches(namespace)
         self._leaving: set[asyncio.Task[None]] = set()
-        self.counters = create_counters(namespace, INVALID_COUNTER, LOCALHOST_COUNTER)
 
     async def sync(self, rules: Ruleset) -> None:
         """Make the kernel's rules these. Raises LabError, EnvironmentUnable."""
@@ -69,7 +67,7 @@ class Loader:
         """One iptables-restore, until the kernel has switched. The program then takes several times
         as long to end, because the kernel makes it wait for the old rules' grace period."""
         switched = self._switches.next(text.count("\nCOMMIT\n"))
-        leaving = asyncio.create_task(Restore(self._namespace, text).ended())
+        leaving = asyncio.create_task(Restore(self._namespace, text, self._family).ended())
         self._leaving.add(leaving)
         leaving.add_done_callback(self._leaving.discard)
         await asyncio.wait({switched, leaving}, return_when="FIRST_COMPLETED")
@@ -111,16 +109,17 @@ class _Switches:
             self._switched.set_result(None)
 
 
-def restore_program() -> str:
-    """Path of iptables-restore, the nft flavour where both exist.
+def restore_program(family: Family = 4) -> str:
+    """Path of a family's iptables-restore, the nft flavour where both exist.
 
     Raises EnvironmentUnable if there is none.
     """
-    return find_program("iptables-nft-restore", "iptables-restore", package="iptables")
+    name = "iptables" if family == 4 else "ip6tables"
+    return find_program(f"{name}-nft-restore", f"{name}-restore", package="iptables")
 
 
 class Restore(Program):
     """`iptables-restore --noflush -w` at work in a namespace."""
 
-    def __init__(self, namespace: Namespace, text: str) -> None:
-        super().__init__(namespace, [restore_program(), "--noflush", "-w"], text)
+    def __init__(self, namespace: Namespace, text: str, family: Family = 4) -> None:
+        super().__init__(namespace, [restore_program(family), "--noflush", "-w"], text)

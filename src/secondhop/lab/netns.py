@@ -13,6 +13,8 @@ from types import TracebackType
 from .linux import CLONE_NEWNET, setns, unshare
 
 _HERE = "/proc/thread-self/ns/net"
+FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6}
+"""By the version of an address."""
 
 
 class Namespace:
@@ -65,3 +67,10 @@ class Namespace:
     def close(self) -> None:
         """Let go of it: without a process or socket inside, the kernel takes it down."""
         os.close(self.fd)
+
+
+def bind_all(sock: socket.socket, port: int) -> None:
+    """Bind a socket to a port of every address of its own family, and of no other."""
+    if sock.family == socket.AF_INET6:
+        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+    sock.bind(("::" if sock.family == socket.AF_INET6 else "0.0.0.0", port))
