@@ -14,6 +14,7 @@ from .netns import Namespace
 
 REQUEST, ACK, DUMP = 1, 4, 0x300
 CREATE = 0x400 | 0x200
+REPLACE = 0x400 | 0x100
 """NLM_F_CREATE | NLM_F_EXCL"""
 ERROR, DONE = 2, 3
 HEADER = struct.Struct("=IHHII")

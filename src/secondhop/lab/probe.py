@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address
 from typing import Any
 
-from ..model.fate import Fate, Observation, Seen
+from ..model.fate import Fate, HealthAnswer, Observation, Seen
 from ..model.flow import Destination
-from .ask import get, who
+from .ask import get, health, who
 from .capture import Arrival, Arrivals, Packet, Refusal
 from .netns import Namespace
 
@@ -43,7 +43,7 @@ class Attempt:
     """One connection.
 
     connect_ms: the handshake, by TCP's own clock. hops: cluster nodes crossed, by the TTL left.
-    reply: the body as it came.
+    reply: the body as it came. http: what a health check answered.
     """
 
     fate: Fate
@@ -52,6 +52,7 @@ class Attempt:
     connect_ms: float | None = None
     hops: int | None = None
     reply: str = ""
+    http: HealthAnswer | None = None
 
 
 class Refusals:
@@ -78,7 +79,8 @@ class Refusals:
 
 
 class Prober:
-    """Probes from one namespace and address. hops: reads an arrival for the nodes crossed."""
+    """Probes from one namespace and address. hops: reads an arrival for the nodes crossed,
+    where that can be told."""
 
     def __init__(
         self,
@@ -87,7 +89,7 @@ class Prober:
         refusals: Refusals,
         arrivals: Arrivals,
         *,
-        hops: Callable[[Arrival], int],
+        hops: Callable[[Arrival], int | None],
         wait_timeouts: bool,
     ) -> None:
         self._namespace = namespace
@@ -130,6 +132,9 @@ class Prober:
             connect_ms = _handshake_ms(sock)
             try:
                 async with asyncio.timeout(_REPLY_SECONDS):
+                    if destination.kind == "healthCheckNodePort":
+                        answer = await health(sock, str(destination))
+                        return Attempt(Fate.DELIVERED, "", connect_ms=connect_ms, http=answer)
                     reply = await get(sock, str(destination))
                 pod, (address, port) = who(reply)
             except TimeoutError:
@@ -199,6 +204,7 @@ def summary(attempts: list[Attempt]) -> Observation:
         connect_ms=tuple(sorted(a.connect_ms for a in attempts if a.connect_ms is not None)),
         hops=Counter(a.hops for a in attempts if a.hops is not None),
         evidence=_told(evidence, len(attempts), fates),
+        http=next((attempt.http for attempt in attempts if attempt.http), None),
     )
 
 

@@ -24,6 +24,7 @@ from .netlink import (
     DUMP,
     ERROR,
     HEADER,
+    REPLACE,
     REQUEST,
     attribute,
     attributes,
@@ -191,10 +192,16 @@ class Netlink:
         self._add(_NEWADDR, CREATE, body, f"address {interface}")
 
     def route(
-        self, network: Network | None, via: Address, index: int, *, onlink: bool = False
+        self,
+        network: Network | None,
+        via: Address,
+        index: int,
+        *,
+        onlink: bool = False,
+        replace: bool = False,
     ) -> None:
         """A route over a gateway; no network means the default route. onlink: the gateway is
-        reachable on that link whatever its addresses say."""
+        reachable on that link whatever its addresses say. replace: in place of one there is."""
         destination = attribute(1, network.network_address.packed) if network else b""
         body = (
             struct.pack(
@@ -213,7 +220,8 @@ class Netlink:
             + attribute(5, via.packed)
             + attribute(4, _u32(index))
         )
-        self._add(_NEWROUTE, CREATE, body, f"route {network or 'default'} via {via}")
+        flags = REPLACE if replace else CREATE
+        self._add(_NEWROUTE, flags, body, f"route {network or 'default'} via {via}")
 
     def neighbour(self, index: int, address: Address, mac: str) -> None:
         """A permanent neighbour entry: that address has this hardware address."""

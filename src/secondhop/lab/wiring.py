@@ -54,6 +54,8 @@ class Wiring:
         self.router = self._namespace("router")
         self.nodes = {node.name: self._namespace(node.name) for node in cluster.nodes}
         self.pods: dict[str, Netlink] = {}
+        self._segments: dict[IPv4Address, int] = {}
+        """The router's link towards each machine."""
         self._ports = dict.fromkeys(self.nodes, _FIRST_POD_PORT)
         for forwarder in (self.router, *self.nodes.values()):
             self._sysctls(forwarder.namespace)
@@ -126,6 +128,12 @@ class Wiring:
         netlink.close()
         netlink.namespace.close()
 
+    def deliver(self, address: IPv4Address, node: str) -> None:
+        """From now on the router brings an address that is no machine's to this node."""
+        home = _nic(self._cluster.node(node)).ip
+        self.router.route(IPv4Network(address), home, self._segments[home], replace=True)
+        self.router.commit()
+
     def wait_ready(self) -> None:
         """The readiness barrier: every veth operationally up, every bridge port forwarding, and
         every bridge that has ports up as well.
@@ -190,6 +198,7 @@ class Wiring:
             member.link_up(_ETH0, "eth0", conf=conf)
             member.address(_ETH0, interface)
             member.route(None, gateways[interface.network].ip, _ETH0)
+            self._segments[interface.ip] = bridges[interface.network]
         self.client.commit()
 
     def _client_address(self) -> IPv4Interface:
