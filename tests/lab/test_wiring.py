@@ -127,7 +127,7 @@ def test_the_first_packet_is_never_lost() -> None:
             fresh.start(built.cluster)
             fresh.program(built.cluster)
             for flow in flows(built.cluster, chosen):
-                observed, _ = fresh.observe(flow, 3)
+                ((observed, _),) = fresh.observe([flow], 3)
                 assert observed.fates == {observed.fate: 3}, observed.evidence
                 assert max(observed.connect_ms) < 500, "a retransmission"
 

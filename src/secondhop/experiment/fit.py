@@ -27,8 +27,9 @@ def refuse_unfit(world: World, service: Service) -> None:
         raise UsageError("\n".join(problems), _EXPLAIN)
 
 
-def limits(cluster: Cluster, service: Service) -> Iterator[str]:
-    """What the lab does not do, or does in its own way, with this Service."""
+def limits(cluster: Cluster, service: Service, *, everything: bool) -> Iterator[str]:
+    """What the lab does not do, or does in its own way, with this Service. everything: all
+    destinations are tried, not only node ports."""
     behind = {endpoint.address for _, endpoint in _behind(cluster, service)}
     pods = [pod for pod in cluster.pods if behind & {*pod.addresses}]
     images = {c.image or c.name for pod in pods for c in pod.containers if not is_whoami(c)}
@@ -37,9 +38,10 @@ def limits(cluster: Cluster, service: Service) -> Iterator[str]:
             f"{', '.join(sorted(images))}: played by whoami on the ports that containers, probes"
             " or the Service name; whether the real program listens there is not looked at"
         )
-    if elsewhere := [*(i.ip for i in service.ingress), *service.external_ips]:
+    elsewhere = [*(i.ip for i in service.ingress), *service.external_ips]
+    if elsewhere and not everything:
         addresses = ", ".join(map(str, elsewhere))
-        yield f"{addresses}: not tried, only node ports are; `secondhop explain` predicts them"
+        yield f"{addresses}: not tried, only node ports are; `--all` tries them"
     for port in service.ports:
         if port.node_port and port.protocol != "TCP":
             yield f"{port.node_port}/{port.protocol}: not tried, the lab sends TCP"

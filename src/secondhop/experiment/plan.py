@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..errors import UsageError
+from ..manifests.api.view import accessible
 from ..model.cluster import Cluster, Node, Policy, Service
 from ..model.flow import Destination, Flow, Source
 
@@ -12,8 +13,11 @@ BOTH: tuple[Policy, Policy] = ("Cluster", "Local")
 
 
 def policies(service: Service) -> tuple[Policy, ...]:
-    """Both, the Service's own first: that is what stands there before the first patch."""
+    """Both, the Service's own first: that is what stands there before the first patch. Only its own
+    where no traffic from outside is for it, and the API would refuse the other."""
     own = service.external_traffic_policy
+    if not accessible(service.type, bool(service.external_ips)):
+        return (own,)
     return (own, *(policy for policy in BOTH if policy != own))
 
 
@@ -39,6 +43,14 @@ def flows(cluster: Cluster, service: Service) -> list[Flow]:
         for node in _pods_first(cluster, service)
         if (address := node.address(4))
     ]
+
+
+def everything(cluster: Cluster, service: Service) -> list[Flow]:
+    """Every source to every destination of a Service, as `explain --all` tells them."""
+    from ..predict.matrix import cells  # the usual plan needs none of it
+
+    current = next(one for one in cluster.services if str(one) == str(service))
+    return [cell.flow for cell in cells(cluster, [current])]
 
 
 def _no_way_in(service: Service) -> UsageError:

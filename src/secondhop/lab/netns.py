@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import os
 import socket
+from ipaddress import ip_address
 from types import TracebackType
 
+from ..model.cluster import Address
 from .linux import CLONE_NEWNET, setns, unshare
 
 _HERE = "/proc/thread-self/ns/net"
@@ -63,6 +65,15 @@ class Namespace:
         """A non-blocking socket that lives in this namespace."""
         with self:
             return socket.socket(family, kind | socket.SOCK_NONBLOCK, protocol)
+
+    def source_towards(self, address: Address) -> Address | None:
+        """The address that the kernel sends from to another one; None if there is no way."""
+        with self.socket(FAMILIES[address.version], socket.SOCK_DGRAM) as sock:
+            try:
+                sock.connect((str(address), 9))
+            except OSError:
+                return None
+            return ip_address(sock.getsockname()[0])
 
     def close(self) -> None:
         """Let go of it: without a process or socket inside, the kernel takes it down."""

@@ -198,10 +198,16 @@ class Netlink:
         self._add(_NEWADDR, CREATE, body, f"address {interface}")
 
     def route(
-        self, network: Network | None, via: Address, index: int, *, onlink: bool = False
+        self,
+        network: Network | None,
+        via: Address,
+        index: int,
+        *,
+        onlink: bool = False,
+        replace: bool = False,
     ) -> None:
         """A route over a gateway; no network means the default route. onlink: the gateway is
-        reachable on that link whatever its addresses say."""
+        reachable on that link whatever its addresses say. replace: in place of one there is."""
         destination = attribute(1, network.network_address.packed) if network else b""
         body = (
             _ROUTE.pack(
@@ -219,7 +225,8 @@ class Netlink:
             + attribute(5, via.packed)
             + attribute(4, _u32(index))
         )
-        self._add(_NEWROUTE, CREATE, body, f"route {network or 'default'} via {via}")
+        flags = REPLACE if replace else CREATE
+        self._add(_NEWROUTE, flags, body, f"route {network or 'default'} via {via}")
 
     def neighbour(self, index: int, address: Address, mac: str, *, permanent: bool = True) -> None:
         """That address has this hardware address: for good, or as if it had just been asked."""

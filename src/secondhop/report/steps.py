@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from ..model.cluster import Cluster, Pod, Policy, Service
 from ..model.fate import Fate, Trial
+from . import everything
 
 
 def applied(files: Sequence[str], cluster: Cluster, service: Service) -> Iterator[str]:
@@ -46,8 +47,10 @@ def held(alive: int, total: int) -> str:
 
 def probed(trial: Trial, reply: str) -> Iterator[str]:
     """`curl` and the first reply of the row, or what became of it."""
-    observed = trial.observed
-    command = f"curl -s --connect-timeout 1 {trial.flow.destination}"
+    observed, flow = trial.observed, trial.flow
+    if flow.source.kind != "client" or flow.via:
+        yield f"# {everything.flow(flow)}"
+    command = f"curl -s --connect-timeout 1 {flow.destination}"
     if observed.fate is Fate.DROPPED:
         yield f"$ {command} || echo timeout"
         yield "timeout"
