@@ -163,7 +163,7 @@ class Supervisor:
         if not arrival.host_network:
             return lost
         entry = flow.destination.address
-        home = self._cluster.node(arrival.node).address(4 if entry.version == 4 else 6)
+        home = self._cluster.node(arrival.node).address(entry.version)
         return lost + 1 - (self._routers(entry, home) if home else 0)
 
     def _routers(self, one: Address, other: Address) -> int:

@@ -278,7 +278,7 @@ def _cidrs(node: Node) -> tuple[Network, ...]:
 def _nic(node: Node, cidr: Network) -> Address:
     """The node's address in a family in which it is to be reached. Raises LabError if it has
     none."""
-    address = node.address(4 if cidr.version == 4 else 6)
+    address = node.address(cidr.version)
     if address is None:
         raise LabError(
             f"{cidr} is to be reached through node {node.name}, which has no IPv{cidr.version}"

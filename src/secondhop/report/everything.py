@@ -30,7 +30,7 @@ def table(trials: Sequence[Trial]) -> Iterator[str]:
 def entrance(flow: Flow) -> str:
     """What is dialled, in words: `gz1 192.168.8.1:30316`, `LB 192.0.2.1:80 via gz1`."""
     to = flow.destination
-    where = f"{_KINDS.get(to.kind, '')}{_named(to)}"
+    where = f"{_KINDS.get(to.kind, '')}{named(to)}"
     return f"{where} via {flow.via}" if flow.via else where
 
 
@@ -40,7 +40,8 @@ def flow(one: Flow) -> str:
     return f"{entrance(one)}{by}"
 
 
-def _named(to: Destination) -> str:
+def named(to: Destination) -> str:
+    """An address and port, with the node whose they are, and the protocol unless it is TCP."""
     told = f"{to.node} {to}" if to.node else str(to)
     return told if to.protocol == "TCP" else f"{told}/{to.protocol}"
 

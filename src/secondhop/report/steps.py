@@ -50,8 +50,12 @@ def probed(trial: Trial, reply: str) -> Iterator[str]:
     observed, flow = trial.observed, trial.flow
     if flow.source.kind != "client" or flow.via:
         yield f"# {everything.flow(flow)}"
-    command = f"curl -s --connect-timeout 1 {flow.destination}"
-    if observed.fate is Fate.DROPPED:
+    to = flow.destination
+    if to.protocol == "UDP":
+        command = f"echo who are you | nc -u -w1 {to.address} {to.port}"
+    else:
+        command = f"curl -s --connect-timeout 1 {to}"
+    if observed.fate is Fate.DROPPED and to.protocol == "TCP":
         yield f"$ {command} || echo timeout"
         yield "timeout"
     else:

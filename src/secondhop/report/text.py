@@ -101,8 +101,8 @@ def _policy_verdict(policy: Policy, trials: Sequence[Trial]) -> str:
     if not lost:
         return f"{policy} serves through every node and {_client_ip(rows)}"
     fates = Counter(WORDS[t.observed.fate] for t in lost)
-    one_port = len({t.flow.destination.port for t in rows}) == 1
-    entries = (_entry(t.flow.destination, one_port) for t in lost)
+    one_port = len({(to.port, to.protocol, to.address.version) for to in _entrances(rows)}) == 1
+    entries = (str(to.node) if one_port else every.named(to) for to in _entrances(lost))
     nodes = few(entries, f"of {len(rows)} {'nodes' if one_port else 'node ports'}")
     what = " or ".join(fates)
     if len(lost) == len(rows):
@@ -124,8 +124,8 @@ def _client_ip(rows: Sequence[Trial]) -> str:
     return f"keeps the client's address only through {nodes}"
 
 
-def _entry(to: Destination, one_port: bool) -> str:
-    return str(to.node) if one_port else f"{to.node}:{to.port}"
+def _entrances(rows: Sequence[Trial]) -> list[Destination]:
+    return [trial.flow.destination for trial in rows]
 
 
 def _answer(observed: Observation) -> str:
