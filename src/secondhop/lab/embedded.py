@@ -7,7 +7,6 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Address
 from typing import TYPE_CHECKING, Any
 
 from ..apiserver.agent import Execution, LogOptions
@@ -17,7 +16,7 @@ from ..apiserver.store import Store
 from ..client import Object
 from ..controllers.events import Recorder
 from ..errors import ApiError, LabError
-from ..model.cluster import Cluster
+from ..model.cluster import Address, Cluster
 from .capture import Arrivals
 from .kubelet import Kubelet
 from .probe import Refusals
@@ -122,8 +121,8 @@ class _Cables:
     def netlink(self) -> Netlink:
         return self.wiring.nodes[self.node]
 
-    async def plug(self, pod: str, address: IPv4Address) -> Netlink:
-        return await self.wiring.plug(self.node, pod, address)
+    async def plug(self, pod: str, addresses: Sequence[Address]) -> Netlink:
+        return await self.wiring.plug(self.node, pod, addresses)
 
     def unplug(self, pod: str) -> None:
         self.wiring.unplug(pod)

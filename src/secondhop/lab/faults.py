@@ -18,12 +18,12 @@ from typing import Any, TypeAlias
 
 from ..client import Object, meta
 from ..errors import ApiError, LabError, UsageError
+from . import barrier
 from .embedded import Embedded
 from .health import port_of
 from .request import status_of
 
 _SECONDS = 10.0
-_LOOK_SECONDS = 0.002
 _RESTARTED = "kubectl.kubernetes.io/restartedAt"
 
 
@@ -35,13 +35,7 @@ async def cut(lab: Embedded, node: str) -> None:
 async def mend(lab: Embedded, node: str) -> None:
     """They come up again. Raises LabError if they do not."""
     lab.router.plug(_known(lab, node), True)
-    try:
-        async with asyncio.timeout(_SECONDS):
-            while not lab.router.passes(node):
-                await asyncio.sleep(_LOOK_SECONDS)
-    except TimeoutError:
-        said = f"the links of {node} did not come up within {_SECONDS:.0f} s"
-        raise LabError(said, "Try again on a quieter machine.") from None
+    await barrier.plugged(lab.router.cable(node))
 
 
 async def kill(lab: Embedded, pod: str) -> None:

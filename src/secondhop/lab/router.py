@@ -5,16 +5,15 @@ from __future__ import annotations
 
 import socket
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from ipaddress import ip_network
 
 from ..model.cluster import Address, Cluster
-from .netlink import attribute
-from .rtnetlink import OPERSTATE_UP, PORT_FORWARDING, LinkState, Netlink
+from .netlink import REPLACE, attribute
+from .rtnetlink import LinkState, Netlink
 from .wiring import Wiring
 
 _SETLINK, _NEWROUTE, _DELROUTE = 19, 24, 25
-_CREATE, _REPLACE = 0x400, 0x100
 _UP = 1
 _LINK = struct.Struct("=BxHiII")
 _ROUTE = struct.Struct("=BBBBBBBBI")
@@ -49,7 +48,7 @@ class Router(Netlink):
         if any(address == interface.ip for node in self._machines for interface in node.addresses):
             return
         if gateways:
-            self._route(_NEWROUTE, _CREATE | _REPLACE, address, _hops(list(gateways.values())))
+            self._route(_NEWROUTE, REPLACE, address, _hops(list(gateways.values())))
         elif address in self._ways:
             self._route(_DELROUTE, 0, address, b"")
         self.commit()
@@ -63,15 +62,13 @@ class Router(Netlink):
             self._add(_SETLINK, 0, body, f"{'mend' if plugged else 'cut'} {node}'s cable")
         self.commit()
 
-    def passes(self, node: str) -> bool:
-        """Whether frames pass between a node and the router."""
+    def cable(self, node: str) -> Mapping[Netlink, Container[str]]:
+        """The links between a node and the router, by their names in each of the two."""
         here = {link.number: link for link in self.links()}
         cables = self._cables(node)
         ports = [here[cable.peer] for cable in cables]
-        links = [*cables, *ports, *(here[port.bridge] for port in ports)]
-        return all(link.operstate == OPERSTATE_UP for link in links) and all(
-            port.port_state == PORT_FORWARDING for port in ports
-        )
+        names = {link.name for port in ports for link in (port, here[port.bridge])}
+        return {self._nodes[node]: {cable.name for cable in cables}, self: names}
 
     def _cables(self, node: str) -> list[LinkState]:
         links = self._nodes[node].links()
