@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -143,8 +144,12 @@ def test_over_the_supervisors_channel() -> None:
 LAB = """
 apiVersion: secondhop/v1
 kind: Lab
+client: {addresses: [192.168.22.2, "fd00:22::2"]}
+nodes:
+- {name: gz1, addresses: [192.168.8.1, "fd00:8::1"]}
+- {name: xjp1, addresses: [172.17.26.70, "fd00:26::70"]}
 nodeGraceSeconds: 1
-balancer: {pool: [198.51.100.0/28], interval: 0.2}
+balancer: {pool: [198.51.100.0/28, "2001:db8:9::/112"], interval: 0.2}
 ---
 apiVersion: apps/v1
 kind: DaemonSet
@@ -158,8 +163,23 @@ spec:
 apiVersion: v1
 kind: Service
 metadata: {name: web}
-spec: {type: LoadBalancer, selector: {app: web}, ports: [{port: 80}]}
+spec:
+  type: LoadBalancer
+  externalTrafficPolicy: Local
+  ipFamilyPolicy: RequireDualStack
+  selector: {app: web}
+  ports: [{port: 80}]
 """
+
+
+def reached(secondhop: Secondhop) -> set[str]:
+    """What pods see of the client, who tries again until both load balancer IPs answer."""
+    curl = ("curl", "-s", "--retry", "9", "--retry-all-errors", "--max-time", "1")
+    replies = [
+        secondhop("lab", "exec", "client", "--", *curl, f"http://{host}/").stdout
+        for host in ("198.51.100.1", "[2001:db8:9::1]")
+    ]
+    return {re.findall(r"RemoteAddr: (\S+):\d+", reply)[0] for reply in replies}
 
 
 def until_ready(secondhop: Secondhop, nodes: int) -> None:
@@ -168,18 +188,21 @@ def until_ready(secondhop: Secondhop, nodes: int) -> None:
         assert time.monotonic() < deadline, said
 
 
-def test_a_lab_that_stays_has_both(secondhop: Secondhop, root: Path, tmp_path: Path) -> None:
+def test_a_lab_that_stays_has_balancer_and_faults_in_both_families(
+    secondhop: Secondhop, root: Path, tmp_path: Path
+) -> None:
     file = tmp_path / "lab.yaml"
     file.write_text(LAB)
     up = secondhop("lab", "up", "-f", str(file))
     assert up.returncode == 0, up.stderr
-    curl = ("--", "curl", "-s", "--retry", "8", "--retry-all-errors", "--max-time", "1")
-    served = secondhop("lab", "exec", "client", *curl, "198.51.100.1")
-    assert "Hostname: web-" in served.stdout
     state = State("default", root / "secondhop")
+    assert reached(secondhop) == {"192.168.22.2", "[fd00:22::2]"}
     ask(state, "inject", fault="cut", target="gz1")
     until_ready(secondhop, 1)
+    assert reached(secondhop) == {"192.168.22.2", "[fd00:22::2]"}
     ask(state, "inject", fault="mend", target="gz1")
-    until_ready(secondhop, 2)
+    ask(state, "inject", fault="cut", target="xjp1")
+    until_ready(secondhop, 1)
+    assert reached(secondhop) == {"192.168.22.2", "[fd00:22::2]"}
     with pytest.raises(UsageError, match="there is no fault melt"):
         ask(state, "inject", fault="melt", target="gz1")

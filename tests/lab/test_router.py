@@ -4,10 +4,9 @@ import json
 import subprocess
 from collections.abc import Iterator
 from ipaddress import ip_address
-from typing import Any
 
 import pytest
-from support import enter, pod, sandboxed, service, world
+from support import enter, lab, pod, sandboxed, service, world
 
 from secondhop.errors import LabError
 from secondhop.lab.client import Lab
@@ -18,6 +17,15 @@ VIP = ip_address("192.0.2.80")
 SERVED = world(
     pod("web-0", "xjp1"),
     service(externalIPs=[str(VIP)], externalTrafficPolicy="Local"),
+)
+BOTH_FAMILIES = world(
+    lab(
+        [
+            {"name": "gz1", "addresses": ["192.168.8.1", "fd00:8::1"]},
+            {"name": "xjp1", "addresses": ["172.17.26.70", "fd00:26::70"]},
+        ],
+        client={"addresses": ["192.168.22.2", "fd00:22::2"]},
+    )
 )
 
 
@@ -54,29 +62,39 @@ def test_a_nodes_own_address_stays_with_it(running: Lab) -> None:
     assert "via" not in shown
 
 
-def test_several_nodes_share_by_addresses_and_ports() -> None:
-    def play() -> tuple[list[dict[str, Any]], set[str], str]:
-        cluster = SERVED.cluster
-        wiring = Wiring(cluster)
+@pytest.mark.parametrize(
+    ("vip", "client", "gateways"),
+    [
+        ("192.0.2.80", "192.168.22.2", ["192.168.8.1", "172.17.26.70"]),
+        ("2001:db8::80", "fd00:22::2", ["fd00:8::1", "fd00:26::70"]),
+    ],
+)
+def test_several_nodes_share_by_addresses_and_ports(
+    vip: str, client: str, gateways: list[str]
+) -> None:
+    def play() -> tuple[list[list[str]], set[str]]:
+        wiring = Wiring(BOTH_FAMILIES.cluster)
         wiring.wait_ready()
-        router = Router(wiring, cluster)
-        router.send(VIP, ["xjp1", "gz1"])
+        router = Router(wiring, BOTH_FAMILIES.cluster)
+        seen = []
         with wiring.router.namespace:
-            route = subprocess.run(
-                ["ip", "-json", "route", "show", str(VIP)], capture_output=True, check=True
-            )
-            ways = set()
-            for port in range(40000, 40064):
-                asked = ["ip", "-json", "route", "get", str(VIP), "from", "192.168.22.2"]
-                asked += ["iif", "lan0", "ipproto", "tcp", "sport", str(port), "dport", "80"]
-                got = subprocess.run(asked, capture_output=True, check=True)
-                ways.add(json.loads(got.stdout)[0]["gateway"])
-        return json.loads(route.stdout), ways, repr(router.way(VIP))
+            for nodes in (["gz1"], ["xjp1", "gz1"], ["xjp1"], [], ["gz1", "xjp1"]):
+                router.send(ip_address(vip), nodes)
+                seen.append(hops("show", vip))
+            ports = range(40000, 40064)
+            tcp = ("from", client, "iif", "lan0", "ipproto", "tcp", "dport", "80", "sport")
+            return seen, {hops("get", vip, *tcp, str(port))[0] for port in ports}
 
-    routes, ways, way = sandboxed(play)
-    assert way == "('gz1', 'xjp1')"
-    assert [hop["gateway"] for hop in routes[0]["nexthops"]] == ["192.168.8.1", "172.17.26.70"]
-    assert ways == {"192.168.8.1", "172.17.26.70"}
+    gz1, xjp1 = gateways
+    assert sandboxed(play) == ([[gz1], [gz1, xjp1], [xjp1], [], [gz1, xjp1]], {gz1, xjp1})
+
+
+def hops(verb: str, address: str, *more: str) -> list[str]:
+    """The gateways of a route, as iproute2 says here."""
+    family = "-6" if ":" in address else "-4"
+    command = ["ip", "-json", family, "route", verb, address, *more]
+    routes = json.loads(subprocess.run(command, capture_output=True, check=True).stdout or "[]")
+    return [hop["gateway"] for route in routes for hop in route.get("nexthops", [route])]
 
 
 def test_what_the_kernel_refuses_changes_nothing() -> None:
