@@ -40,7 +40,8 @@ def test_predicted_stands_beside_observed() -> None:
         "",
         "externalTrafficPolicy: Local",
         "TO FROM PREDICTED OBSERVED AGREE",
-        "LB [2001:db8::7]:53/UDP via n1 pod@n0 timeout (dropped) timeout (dropped), TTL exceeded NO",
+        "LB [2001:db8::7]:53/UDP via n1 pod@n0 timeout (dropped)"
+        " timeout (dropped), TTL exceeded NO",
     ]
 
 
