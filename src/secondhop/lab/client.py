@@ -16,7 +16,7 @@ from ..errors import LabError, SecondhopError
 from .sandbox import Sandbox
 
 if TYPE_CHECKING:  # what is not imported here is imported on both sides at once, after the fork
-    from ..model.cluster import Cluster
+    from ..model.cluster import Address, Cluster
     from ..model.fate import Observation
     from ..model.flow import Flow
 
@@ -96,6 +96,17 @@ class Lab:
     def program(self, cluster: Cluster) -> None:
         """Let the nodes' proxies see these objects, and wait until the kernel has the rules."""
         self._send("program", cluster)
+        self._receive()
+
+    def deliver(self, address: Address, node: str | None) -> None:
+        """From now on the network outside brings an address that is no machine's to this node
+        (`Flow.via`); None: nowhere, as at first."""
+        self._send("deliver", address, node)
+        self._receive()
+
+    def inject(self, fault: str, target: str) -> None:
+        """Do one of `faults.FAULTS` to a node, pod or Deployment."""
+        self._send("inject", fault, target)
         self._receive()
 
     def observe(

@@ -54,7 +54,8 @@ class Devconf:
 class LinkState(NamedTuple):
     """What the readiness barrier needs to know of a link.
 
-    bridge: number of the one it is a port of, or 0. port_state: None unless it is one.
+    bridge: number of the one it is a port of, or 0. port_state: None unless it is one. peer: number
+    of a veth's other end, in its own namespace.
     """
 
     number: int
@@ -63,6 +64,7 @@ class LinkState(NamedTuple):
     operstate: int
     bridge: int
     port_state: int | None
+    peer: int
 
 
 def _nest(kind: int, *attributes: bytes) -> bytes:
@@ -291,6 +293,7 @@ class Netlink:
                     link[16][0],
                     struct.unpack("=I", link[10])[0] if 10 in link else 0,
                     port[0] if port else None,
+                    struct.unpack("=I", link[5])[0] if 5 in link else 0,
                 )
             )
         return found

@@ -13,7 +13,7 @@ import socket
 import time
 import traceback
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,10 +32,13 @@ from ..model.cluster import Cluster
 from . import linux
 from .control import Answer, serve
 from .embedded import Embedded, PodAgent, first_of
+from .faults import inject
 from .process import Process
+from .timing import USUAL, Timing
 
 _READY_SECONDS = 60.0
 _REAP_SECONDS = 1.0
+_LEAST_RENEWAL_SECONDS = 0.1
 _SHORT = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN, errno.ENOSPC)
 _CONTAINER = (
     linux.CLONE_NEWNS
@@ -104,7 +107,7 @@ class _Standing:
         order = self._order
         port = api.getsockname()[1]
         credentials = make_credentials(["127.0.0.1", "localhost"])
-        self._lab = Embedded(order.base)
+        self._lab = Embedded(order.base, _timing(order.described), order.described.balancer)
         bootstrap(self._lab.server, order.base.cni.service_cidrs[0], port)
         inside = self._lab.wiring.client.namespace.socket(socket.AF_INET, socket.SOCK_STREAM)
         inside.bind(("127.0.0.1", port))
@@ -170,6 +173,9 @@ class _Standing:
                 return self._enter(where)
             case {"verb": "status"}:
                 return Answer(await self._status())
+            case {"verb": "inject", "fault": str(fault), "target": str(target)}:
+                await inject(self._lab, fault, target)
+                return Answer(None)
         raise UsageError("the lab does not know this question", "Use `secondhop lab --help`.")
 
     async def _status(self) -> Any:
@@ -235,8 +241,15 @@ def _settings(order: Order) -> Settings:
     return Settings(
         placement=order.described.placement,
         node_grace_seconds=order.described.node_grace_seconds,
+        pool=order.described.balancer.pool,
         kube_version=order.base.kube_version,
     )
+
+
+def _timing(described: Lab) -> Timing:
+    """Kubelets that show signs of life often enough for the grace that a silent node has."""
+    often = max(described.node_grace_seconds / 5, _LEAST_RENEWAL_SECONDS)
+    return replace(USUAL, renew=min(USUAL.renew, often))
 
 
 def _write_secret(path: Path, text: str) -> None:

@@ -85,6 +85,16 @@ class Supervisor:
 
         await self._alive(self._lab.agreed(same))
 
+    async def deliver(self, address: Address, node: str | None) -> None:
+        """From now on the network outside brings an address to this node, or nowhere."""
+        self._lab.router.send(address, [node] if node else [])
+
+    async def inject(self, fault: str, target: str) -> None:
+        """See faults."""
+        from .faults import inject  # most labs see none
+
+        await inject(self._lab, fault, target)
+
     async def _alive(self, waiting: Coroutine[Any, Any, T]) -> T:
         """What comes of waiting, unless the lab ends before. Raises what it ended with."""
         task = asyncio.ensure_future(waiting)

@@ -39,6 +39,8 @@ _SYSCTLS = {
     "net/ipv4/icmp_ratelimit": "0",
     "net/ipv4/icmp_msgs_per_sec": "100000",
     "net/ipv4/icmp_msgs_burst": "10000",
+    "net/ipv4/fib_multipath_hash_policy": "1",  # by addresses and ports: the router's balancer
+    "net/ipv6/fib_multipath_hash_policy": "1",
 }
 
 
