@@ -6,9 +6,9 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..apiserver.bootstrap import bootstrap
 from ..client import Object, meta
@@ -25,7 +25,7 @@ from .timing import timing
 if TYPE_CHECKING:
     from ..manifests import Lab
 
-_SECONDS = 40.0
+_SECONDS = 10.0
 _LOOK_SECONDS = 0.02
 _INITIAL_TTL = 64
 
@@ -80,7 +80,7 @@ class Rehearsal:
         )
         tasks = [self._lab.run(), run_controllers(self._lab.api, settings), self._watch()]
         self._living = asyncio.gather(*tasks)
-        await self._until("its nodes are ready", self._nodes_ready)
+        await self._until(self._nodes_unready)
         for value in script.objects:
             try:
                 await self._lab.api.create(value)
@@ -90,7 +90,7 @@ class Rehearsal:
 
     async def settled(self) -> Cluster:
         """Wait until nothing is on its way any more; the cluster as its proxies see it."""
-        await self._until("it is at rest", self._at_rest)
+        await self._until(self._restless)
         return self._lab.view.cluster
 
     async def inject(self, fault: str, target: str) -> float:
@@ -152,40 +152,45 @@ class Rehearsal:
 
     # --- waiting and watching -----------------------------------------------------------------
 
-    async def _until(self, what: str, met: Any) -> None:
+    async def _until(self, unmet: Callable[[], Awaitable[str]]) -> None:
+        """Wait until nothing is unmet any more. Raises LabError."""
         end = time.monotonic() + _SECONDS
-        while not await met():
+        while why := await unmet():
             if self._living.done():
                 raise first_of(self._living.exception())
             if time.monotonic() > end:
                 raise LabError(
-                    f"the lab has waited {_SECONDS:.0f} s until {what}",
+                    f"the lab did not come to rest within {_SECONDS:.0f} s: {why}",
                     "Try again on a quieter machine.",
                 )
             await asyncio.sleep(0.01)
 
-    async def _nodes_ready(self) -> bool:
+    async def _nodes_unready(self) -> str:
         nodes = (await self._lab.api.list("Node")).items
-        return len(nodes) == len(self._lab.kubelets) and all(is_true(n, "Ready") for n in nodes)
+        ready = [meta(node)[1] for node in nodes if is_true(node, "Ready")]
+        return ", ".join(f"node {name} is not Ready" for name in self._lab.kubelets.keys() - ready)
 
-    async def _at_rest(self) -> bool:
-        if not await self._nodes_ready():
-            return False
-        api = self._lab.api
-        pods = (await api.list("Pod")).items
-        if any("deletionTimestamp" in p["metadata"] or not is_true(p, "Ready") for p in pods):
-            return False
+    async def _restless(self) -> str:
+        """What is still on its way; empty if nothing is."""
+        if unready := await self._nodes_unready():
+            return unready
+        api, cluster = self._lab.api, self._lab.view.cluster
+        for pod in (await api.list("Pod")).items:
+            if "deletionTimestamp" in pod["metadata"] or not is_true(pod, "Ready"):
+                return f"pod {meta(pod)[1]} comes or goes"
         for one in (await api.list("Deployment")).items:
             status, wanted = one.get("status", {}), one["spec"]["replicas"]
-            if status.get("observedGeneration") != one["metadata"]["generation"]:
-                return False
-            if not wanted == status.get("updatedReplicas") == status.get("availableReplicas"):
-                return False
-        cluster = self._lab.view.cluster
-        wanting = [s for s in cluster.services if s.type == "LoadBalancer"]
-        if any(not s.ingress or self._ways(s) != self._wanted(cluster, s) for s in wanting):
-            return False
-        return all(proxy.agreed is cluster for proxy in self._lab.proxies.values())
+            current = status.get("observedGeneration") == one["metadata"]["generation"]
+            updated, available = status.get("updatedReplicas"), status.get("availableReplicas")
+            if not (current and wanted == updated == available):
+                return f"Deployment {meta(one)[1]} has {available} of {wanted} pods"
+        for service in cluster.services:
+            if service.type == "LoadBalancer" and (
+                not service.ingress or self._ways(service) != self._wanted(cluster, service)
+            ):
+                return f"the balancer has not found the nodes of Service {service}"
+        behind = [name for name, p in self._lab.proxies.items() if p.agreed is not cluster]
+        return ", ".join(f"node {name} has not the newest rules" for name in behind)
 
     def _ways(self, service: Service) -> set[str]:
         return {*self._lab.router.way(service.ingress[0].ip)}
