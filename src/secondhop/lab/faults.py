@@ -2,7 +2,8 @@
 
 Nobody is told: kubelets, controllers, proxies and the balancer find out by themselves. A node goes
 by its name, a pod or a Deployment by `[NAMESPACE/]NAME`. A fault is there, or begun, when its
-function returns. Each raises UsageError or ApiError if there is no such thing.
+function returns. Each raises UsageError or ApiError if there is no such thing, LabError if it
+fails.
 """
 
 from __future__ import annotations
@@ -16,12 +17,13 @@ from ipaddress import ip_address
 from typing import Any, TypeAlias
 
 from ..client import Object, meta
-from ..errors import ApiError, UsageError
+from ..errors import ApiError, LabError, UsageError
 from .embedded import Embedded
 from .health import port_of
 from .request import status_of
 
-_SECONDS = 5.0
+_SECONDS = 10.0
+_LOOK_SECONDS = 0.002
 _RESTARTED = "kubectl.kubernetes.io/restartedAt"
 
 
@@ -31,8 +33,15 @@ async def cut(lab: Embedded, node: str) -> None:
 
 
 async def mend(lab: Embedded, node: str) -> None:
-    """They come up again."""
+    """They come up again. Raises LabError if they do not."""
     lab.router.plug(_known(lab, node), True)
+    try:
+        async with asyncio.timeout(_SECONDS):
+            while not lab.router.passes(node):
+                await asyncio.sleep(_LOOK_SECONDS)
+    except TimeoutError:
+        said = f"the links of {node} did not come up within {_SECONDS:.0f} s"
+        raise LabError(said, "Try again on a quieter machine.") from None
 
 
 async def kill(lab: Embedded, pod: str) -> None:
@@ -58,8 +67,12 @@ async def answer(lab: Embedded, pod: str, *, status: int) -> None:
             where = lab.wiring.nodes[found["spec"]["nodeName"]].namespace
             address = ip_address(found["status"]["podIP"])
             port = port_of(container, asked["port"])
-            async with asyncio.timeout(_SECONDS):
-                await status_of(where, address, port, "/health", post=str(status).encode())
+            try:
+                async with asyncio.timeout(_SECONDS):
+                    await status_of(where, address, port, "/health", post=str(status).encode())
+            except (OSError, TimeoutError) as error:
+                said = f"pod {namespace}/{name} does not answer: {error or 'no reply'}"
+                raise LabError(said, "See `kubectl logs`; it must run whoami.") from None
             return
     raise UsageError(
         f"pod {namespace}/{name} has no readiness probe that can be made to fail",

@@ -10,7 +10,7 @@ from ipaddress import ip_network
 
 from ..model.cluster import Address, Cluster
 from .netlink import attribute
-from .rtnetlink import Netlink
+from .rtnetlink import OPERSTATE_UP, PORT_FORWARDING, LinkState, Netlink
 from .wiring import Wiring
 
 _SETLINK, _NEWROUTE, _DELROUTE = 19, 24, 25
@@ -58,11 +58,24 @@ class Router(Netlink):
     def plug(self, node: str, plugged: bool) -> None:
         """Cut a node's cables at the router's end, or mend them. The node notices that its own
         links are down; its addresses and routes stay."""
-        for link in self._nodes[node].links():
-            if link.kind == "veth" and not link.bridge:
-                body = _LINK.pack(socket.AF_UNSPEC, 0, link.peer, _UP if plugged else 0, _UP)
-                self._add(_SETLINK, 0, body, f"{'mend' if plugged else 'cut'} {node}'s cable")
+        for link in self._cables(node):
+            body = _LINK.pack(socket.AF_UNSPEC, 0, link.peer, _UP if plugged else 0, _UP)
+            self._add(_SETLINK, 0, body, f"{'mend' if plugged else 'cut'} {node}'s cable")
         self.commit()
+
+    def passes(self, node: str) -> bool:
+        """Whether frames pass between a node and the router."""
+        here = {link.number: link for link in self.links()}
+        cables = self._cables(node)
+        ports = [here[cable.peer] for cable in cables]
+        links = [*cables, *ports, *(here[port.bridge] for port in ports)]
+        return all(link.operstate == OPERSTATE_UP for link in links) and all(
+            port.port_state == PORT_FORWARDING for port in ports
+        )
+
+    def _cables(self, node: str) -> list[LinkState]:
+        links = self._nodes[node].links()
+        return [link for link in links if link.kind == "veth" and not link.bridge]
 
     def _route(self, kind: int, flags: int, address: Address, hops: bytes) -> None:
         family = socket.AF_INET if address.version == 4 else socket.AF_INET6
