@@ -7,15 +7,18 @@ import random
 import socket
 import struct
 import time
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Coroutine
+from typing import Any, NamedTuple, TypeVar
 
 from ..model.cluster import Address
 from .ask import get, who
 from .netns import Namespace
 
+T = TypeVar("T")
 PATIENCE = 1.0
 """Seconds after which a connection without an answer is lost."""
+_TICKS = 10
+"""Parts of them: a moment in which this process itself was held up counts as one, however long."""
 _BURST = 32
 """Handshakes in a row, before those who accept get the processor: fewer than a backlog holds."""
 _RESET = struct.pack("ii", 1, 0)
@@ -51,7 +54,7 @@ class Load:
     async def _run(self) -> None:
         due = time.monotonic()
         while True:
-            due += self._interval
+            due = max(due + self._interval, time.monotonic())  # what was missed is not made up for
             jitter = (self._random.random() - 0.5) * self._interval
             await asyncio.sleep(max(0.0, due + jitter - time.monotonic()))
             self._shots.append(asyncio.create_task(self._shoot()))
@@ -61,13 +64,26 @@ class Load:
         address, port = self._target
         try:
             with self._namespace.socket(family(address), socket.SOCK_STREAM) as sock:
-                async with asyncio.timeout(PATIENCE):
-                    loop = asyncio.get_running_loop()
-                    await loop.sock_connect(sock, (str(address), port))
-                    pod, seen = who(await get(sock, "measured"))
-                    return Shot(at, pod, *seen)
+                pod, seen = await _patiently(_asked(sock, (str(address), port)))
+                return Shot(at, pod, *seen)
         except (OSError, TimeoutError, ValueError):
             return Shot(at)
+
+
+async def _asked(sock: socket.socket, target: tuple[str, int]) -> tuple[str, tuple[str, int]]:
+    await asyncio.get_running_loop().sock_connect(sock, target)
+    return who(await get(sock, "measured"))
+
+
+async def _patiently(answer: Coroutine[Any, Any, T]) -> T:
+    """The answer, if it comes within PATIENCE. Raises TimeoutError."""
+    task = asyncio.ensure_future(answer)
+    for _ in range(_TICKS):
+        if (await asyncio.wait({task}, timeout=PATIENCE / _TICKS))[0]:
+            return task.result()
+    task.cancel()
+    await asyncio.wait({task})
+    raise TimeoutError
 
 
 async def handshakes(

@@ -25,7 +25,7 @@ from .timing import timing
 if TYPE_CHECKING:
     from ..manifests import Lab
 
-_SECONDS = 10.0
+_SECONDS = 40.0
 _LOOK_SECONDS = 0.02
 _INITIAL_TTL = 64
 
