@@ -21,12 +21,14 @@ _TICKS = 10
 """Parts of them: a moment in which this process itself was held up counts as one, however long."""
 _BURST = 32
 """Handshakes in a row, before those who accept get the processor: fewer than a backlog holds."""
+_TCP_INFO_TOTAL_RETRANS = 100
 _RESET = struct.pack("ii", 1, 0)
 
 
 class Shot(NamedTuple):
-    """One connection. at: when it was begun, by `time.monotonic`. pod: who answered; empty: nobody,
-    or a refusal. source, port: what the pod saw."""
+    """One connection. at: when it was begun, by `time.monotonic`. pod: who answered; empty: nobody
+    in time, a refusal, or only a packet sent again, which is a second later. source, port: what the
+    pod saw."""
 
     at: float
     pod: str = ""
@@ -65,7 +67,7 @@ class Load:
         try:
             with self._namespace.socket(family(address), socket.SOCK_STREAM) as sock:
                 pod, seen = await _patiently(_asked(sock, (str(address), port)))
-                return Shot(at, pod, *seen)
+                return Shot(at) if _sent_again(sock) else Shot(at, pod, *seen)
         except (OSError, TimeoutError, ValueError):
             return Shot(at)
 
@@ -84,6 +86,13 @@ async def _patiently(answer: Coroutine[Any, Any, T]) -> T:
     task.cancel()
     await asyncio.wait({task})
     raise TimeoutError
+
+
+def _sent_again(sock: socket.socket) -> bool:
+    """Whether a packet of ours was lost."""
+    info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104)
+    again: int = struct.unpack_from("=I", info, _TCP_INFO_TOTAL_RETRANS)[0]
+    return again > 0
 
 
 async def handshakes(
