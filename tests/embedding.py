@@ -27,6 +27,7 @@ from secondhop.errors import ApiError
 from secondhop.lab.controlplane import loopback_up
 from secondhop.lab.embedded import Embedded, PodAgent
 from secondhop.lab.timing import Timing
+from secondhop.manifests.lab_balancer import Balancer
 
 T = TypeVar("T")
 SECONDS = 15.0
@@ -129,6 +130,7 @@ def living(
     timing: Timing = QUICK,
     nodes: list[dict[str, Any]] = NODES,
     settings: Settings | None = None,
+    balancer: Balancer | None = None,
     over_https: bool = False,
 ) -> T:
     """Run a test's body beside a cluster whose nodes are ready; the cluster must outlive it.
@@ -140,9 +142,11 @@ def living(
         async with contextlib.AsyncExitStack() as stack:
             base = world(lab_document(nodes)).cluster
             if over_https:
-                lab = await _over_https(stack, lambda api: Embedded(base, timing, api=api))
+                lab = await _over_https(
+                    stack, lambda api: Embedded(base, timing, balancer, api=api)
+                )
             else:
-                lab = Embedded(base, timing)
+                lab = Embedded(base, timing, balancer)
             bootstrap(lab.server, base.cni.service_cidrs[0])
             return await live(lab)
 

@@ -53,7 +53,7 @@ def order(
         else:
             documents.append(Document(machines, Source("--nodes", "")))
     world = given.world(documents or [reference_lab()])
-    objects = [*_objects(documents, given.home), *(_whoami(pods) if pods else ())]
+    wanted = [*objects(documents, given.home), *(_whoami(pods) if pods else ())]
     kinds = dict.fromkeys(str(d.object.get("kind")) for d in documents)
     left_out = [kind for kind in kinds if kind not in (*_APPLIED, *_KNOWN)]
     kube_proxy = world.lab.external_proxy
@@ -64,7 +64,7 @@ def order(
         state.name,
         world.cluster,
         world.lab,
-        objects,
+        wanted,
         state.kubeconfig,
         kube_proxy,
         control_plane,
@@ -82,7 +82,7 @@ def _machines(count: int) -> Iterator[dict[str, str]]:
         }
 
 
-def _objects(documents: Sequence[Document], namespace: str) -> Iterator[dict[str, object]]:
+def objects(documents: Sequence[Document], namespace: str) -> Iterator[dict[str, object]]:
     """What is to be created: without what a server wrote, and without what a controller makes."""
     found = [d.object for d in documents if d.object.get("kind") in _APPLIED]
     for value in sorted(found, key=lambda each: _APPLIED.index(each["kind"])):

@@ -23,7 +23,7 @@ from ..apiserver.http.app import App
 from ..apiserver.http.credentials import Credentials, make_credentials, server_context
 from ..apiserver.http.kubeconfig import kubeconfig
 from ..apiserver.http.serve import serving
-from ..client import Object, meta
+from ..client import Api, Object, meta
 from ..controllers.balancer import LoadBalancers
 from ..controllers.conditions import is_true
 from ..controllers.eligibility import taints_of
@@ -39,10 +39,12 @@ from .control import Answer, serve
 from .controlplane import ControlPlane
 from .daemon import Daemon
 from .embedded import Embedded, PodAgent, first_of
+from .faults import inject
 from .forward import forwarding
 from .nodeapi import listeners
 from .process import Process
 from .stockproxy import Stock
+from .timing import timing
 
 _READY_SECONDS = 60.0
 _REAP_SECONDS = 1.0
@@ -136,7 +138,7 @@ class _Standing:
                 )
                 running = plane.running(order.base, lambda doing: tell(doing=doing))
                 client, daemons = await stack.enter_async_context(running)
-                self._lab = Embedded(order.base, stock=stock, api=client)
+                self._lab = self._embedded(stock, client)
                 answering = forwarding(self._listeners(api), port)
                 controllers = (LoadBalancers,)
             await stack.enter_async_context(answering)
@@ -154,12 +156,17 @@ class _Standing:
     ) -> AbstractAsyncContextManager[None]:
         """The embedded cluster with a server of its own; answers in that context."""
         base, port = self._order.base, api.getsockname()[1]
-        self._lab = Embedded(base, stock=stock)
+        self._lab = self._embedded(stock)
         bootstrap(self._lab.server, base.cni.service_cidrs[0], port)
         agent = PodAgent(self._lab.api, self._lab.kubelets)
         hosts = [f"127.0.0.1:{port}", f"localhost:{port}"]
         app = App(self._lab.server, agent, credentials, hosts)
         return serving(app, self._listeners(api), server_context(credentials))
+
+    def _embedded(self, stock: Stock | None, api: Api | None = None) -> Embedded:
+        described = self._order.described
+        quickly = timing(described.node_grace_seconds)
+        return Embedded(self._order.base, quickly, described.balancer, stock=stock, api=api)
 
     def _listeners(self, api: socket.socket) -> list[socket.socket]:
         """Where the API is: on this machine, in the client and, if somebody asks there, on every
@@ -214,6 +221,9 @@ class _Standing:
                 return self._enter(where)
             case {"verb": "status"}:
                 return Answer(await self._status())
+            case {"verb": "inject", "fault": str(fault), "target": str(target)}:
+                await inject(self._lab, fault, target)
+                return Answer(None)
         raise UsageError("the lab does not know this question", "Use `secondhop lab --help`.")
 
     async def _status(self) -> Any:
@@ -284,6 +294,7 @@ def _settings(order: Order) -> Settings:
     return Settings(
         placement=order.described.placement,
         node_grace_seconds=order.described.node_grace_seconds,
+        pool=order.described.balancer.pool,
         kube_version=order.base.kube_version,
     )
 
