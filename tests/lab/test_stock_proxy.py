@@ -6,12 +6,13 @@ import re
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import Unprivileged
 from staying import Secondhop, gone
 from strangers_in_seats import DYING, DYING_WHEN_TOLD, IDLE_PROXY, VERSION, kube_bin, program
-from support import random_world
+from support import deployment, lab, random_world, service
 
 from secondhop.experiment.run import Probed, run
 from secondhop.lab.client import Lab
@@ -157,7 +158,76 @@ def test_the_real_one_does_what_was_predicted_anywhere(seed: int, mode: ProxyMod
         cluster=replace(of.cluster, proxy=replace(of.cluster.proxy, mode=mode)),
         lab=replace(of.lab, external_proxy=str(kube_bin("kube-proxy") / "kube-proxy")),
     )
-    with Lab() as lab:
-        events = run(lab, of, of.cluster.services[0])
+    with Lab() as throw_away:
+        events = run(throw_away, of, of.cluster.services[0])
         made = [event.trial for event in events if isinstance(event, Probed)]
     assert not [trial for trial in made if not trial.agree]
+
+
+BALANCED = [{"ip": "203.0.113.10", "ipMode": "VIP"}, {"ip": "2001:db8:113::10", "ipMode": "VIP"}]
+LB: dict[str, Any] = {"type": "LoadBalancer", "ingress": BALANCED}
+UDP = [
+    {"name": "dns", "port": 53, "targetPort": 80, "nodePort": 30053, "protocol": "UDP"},
+    {"name": "http", "port": 80, "targetPort": 80, "nodePort": 30080},
+]
+SERVICES: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "externalIPs": {"externalIPs": ["198.51.100.7", "2001:db8:51::7"]},
+    "local": LB | {"externalTrafficPolicy": "Local", "healthCheckNodePort": 32100},
+    "ranges": LB | {"loadBalancerSourceRanges": ["192.168.22.0/24"]},
+    "others' ranges": LB | {"loadBalancerSourceRanges": ["10.0.0.0/8"]},
+    "without node ports": LB
+    | {"allocateLoadBalancerNodePorts": False, "ports": [{"name": "http", "port": 80}]},
+    "proxied": {"type": "LoadBalancer", "ingress": [{"ip": "203.0.113.10", "ipMode": "Proxy"}]},
+    "affinity": {"sessionAffinity": "ClientIP"},
+    "internal": {"internalTrafficPolicy": "Local"},
+    "local and internal": LB
+    | {"externalTrafficPolicy": "Local", "internalTrafficPolicy": "Local"}
+    | {"healthCheckNodePort": 32101},
+    "udp": {"ports": UDP},
+    "nobody": LB | {"selector": {"app": "nobody"}},
+    "zone": {"trafficDistribution": "PreferSameZone"},
+    "node": {"trafficDistribution": "PreferSameNode"},
+}
+DUAL = [
+    {
+        "name": name,
+        "addresses": [ip, f"2001:db8:{n}::1"],
+        "podCIDRs": [f"10.42.{n}.0/24", f"fd00:42:0:{n}::/64"],
+        "zone": zone,
+    }
+    for n, (name, ip, zone) in enumerate(
+        [("gz1", "192.168.8.1", "a"), ("xjp1", "172.17.26.70", "b"), ("bj1", "172.17.27.70", "b")],
+        1,
+    )
+]
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("mode", ["iptables", "nftables"])
+@pytest.mark.parametrize("name", SERVICES)
+def test_the_real_one_does_what_was_predicted_from_everywhere(
+    name: str, mode: str, secondhop: Secondhop
+) -> None:
+    both = {"ipFamilyPolicy": "RequireDualStack", "ipFamilies": ["IPv4", "IPv6"]}
+    spec = both | {k: v for k, v in SERVICES[name].items() if k != "ingress"}
+    balanced = {"ingress": SERVICES[name].get("ingress", [])}
+    of = service(clusterIPs=["10.43.7.7", "fd00:43::77"], clusterIP="10.43.7.7")
+    of["spec"] |= spec
+    external = {"mode": mode, "external": str(kube_bin("kube-proxy") / "kube-proxy")}
+    described = lab(
+        DUAL,
+        client={"addresses": ["192.168.22.2", "2001:db8:22::2"]},
+        network={
+            "podCIDRs": ["10.42.0.0/16", "fd00:42::/48"],
+            "serviceCIDRs": ["10.43.0.0/16", "fd00:43::/112"],
+        },
+        proxy=external,
+        placement={"web": ["xjp1", "bj1"]},
+    )
+    objects = [described, deployment(replicas=2), of | {"status": {"loadBalancer": balanced}}]
+    text = "\n---\n".join(map(json.dumps, objects))
+    done = secondhop("run", "--all", "-o", "json", "-f", "-", text=text)
+    answer = json.loads(done.stdout)
+    assert not [trial for trial in answer["trials"] if not trial["agree"]]
+    assert len(answer["trials"]) > 100

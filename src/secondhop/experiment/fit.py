@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..errors import UsageError
+from ..lab.program import named_program
 from ..lab.workloads import is_whoami, listeners, workloads
 from ..manifests import World
 from ..model.cluster import Address, Cluster, Endpoint, Node, Pod, Service, ServicePort
@@ -20,6 +21,13 @@ def refuse_unfit(world: World, service: Service) -> None:
     problems = [*_nodes(cluster)] or [*_pods(cluster)] or [*_endpoints(cluster, service)]
     if problems:
         raise UsageError("\n".join(problems), _EXPLAIN)
+
+
+def stock_proxy(world: World) -> str | None:
+    """Absolute path of the kube-proxy that the Lab names, if it does. Raises EnvironmentUnable if
+    it is not there or cannot be executed."""
+    named = world.lab.external_proxy
+    return None if named is None else named_program(named, "proxy.external")
 
 
 def limits(cluster: Cluster, service: Service, *, everything: bool) -> Iterator[str]:

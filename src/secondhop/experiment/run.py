@@ -8,13 +8,12 @@ from itertools import groupby, islice
 from typing import TypeAlias
 
 from ..lab.client import Lab
-from ..lab.program import named_program
 from ..manifests import World, with_policy, with_readiness
 from ..model.cluster import Cluster, Policy, Service
 from ..model.fate import Outcome, Trial
 from ..model.flow import Flow
 from ..predict import predict
-from .fit import refuse_unfit
+from .fit import refuse_unfit, stock_proxy
 from .plan import flows, policies
 
 ATTEMPTS = 12
@@ -67,9 +66,7 @@ def run(
     """
     plan(world.cluster, service)
     refuse_unfit(world, service)
-    kube_proxy = world.lab.external_proxy
-    if kube_proxy is not None:
-        kube_proxy = named_program(kube_proxy, "proxy.external")
+    kube_proxy = stock_proxy(world)
     world = with_readiness(_placed(world), lab.start(world.cluster, kube_proxy))
     for number, policy in enumerate(policies(service)):
         cluster = under(world.cluster, service, policy)

@@ -5,15 +5,17 @@ from __future__ import annotations
 import socket
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
 
-from ..apiserver.http.app import App
-from ..apiserver.http.credentials import make_credentials, server_context
-from ..apiserver.http.kubeconfig import kubeconfig
-from ..apiserver.http.serve import serving
 from ..model.cluster import Cluster
 from .embedded import Embedded, PodAgent
+from .program import missing_package
 from .rtnetlink import Netlink
 from .stockproxy import Stock
+from .timing import USUAL, Timing
+
+if TYPE_CHECKING:
+    from ..manifests.lab_balancer import Balancer
 
 _PORT = 6443
 
@@ -30,14 +32,29 @@ def listeners(machines: Iterable[Netlink], port: int) -> list[socket.socket]:
 
 
 @asynccontextmanager
-async def stocked(cluster: Cluster, kube_proxy: str) -> AsyncIterator[Embedded]:
-    """An embedded cluster with a stock kube-proxy on every node, its API served to them."""
+async def embedded(
+    base: Cluster,
+    kube_proxy: str | None,
+    timing: Timing = USUAL,
+    balancer: Balancer | None = None,
+) -> AsyncIterator[Embedded]:
+    """An embedded cluster, and with the path of a stock kube-proxy that one on every node, the API
+    served to them. Raises EnvironmentUnable where a package for it is missing."""
+    if kube_proxy is None:
+        yield Embedded(base, timing, balancer)
+        return
+    try:
+        from ..apiserver.http.app import App
+        from ..apiserver.http.credentials import make_credentials, server_context
+        from ..apiserver.http.kubeconfig import kubeconfig
+        from ..apiserver.http.serve import serving
+    except ModuleNotFoundError as error:
+        raise missing_package("the API for a stock kube-proxy", error) from None
     credentials = make_credentials(["127.0.0.1"])
     config = kubeconfig("lab", f"https://127.0.0.1:{_PORT}", credentials)
-    lab = Embedded(cluster, stock=Stock(kube_proxy, config))
+    lab = Embedded(base, timing, balancer, stock=Stock(kube_proxy, config))
     agent = PodAgent(lab.api, lab.kubelets)
     app = App(lab.server, agent, credentials, [f"127.0.0.1:{_PORT}"])
-    async with serving(
-        app, listeners(lab.wiring.nodes.values(), _PORT), server_context(credentials)
-    ):
+    on_nodes = listeners(lab.wiring.nodes.values(), _PORT)
+    async with serving(app, on_nodes, server_context(credentials)):
         yield lab

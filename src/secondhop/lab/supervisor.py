@@ -19,8 +19,8 @@ from .capture import Arrival
 from .client import LENGTH, failure, framed
 from .embedded import Embedded, first_of
 from .netns import Namespace
+from .nodeapi import embedded
 from .probe import Prober, answers
-from .program import missing_package
 from .staging import Stage, verdicts
 from .stockproxy import version
 from .unroutable import answer_unroutable
@@ -65,7 +65,7 @@ class Supervisor:
 
     def __init__(self) -> None:
         self._held: list[socket.socket] = []
-        self._serving = contextlib.AsyncExitStack()
+        self._seated = contextlib.AsyncExitStack()
         self._answers_all = False
 
     async def start(
@@ -75,18 +75,12 @@ class Supervisor:
         what is out of the ordinary. kube_proxy: path of a stock one, None for our own."""
         self._cluster = cluster
         own = []
-        if kube_proxy is None:
-            self._lab = Embedded(cluster)
-        else:
+        if kube_proxy is not None:
             own.append(
                 f"kube-proxy is a stock one, {version(kube_proxy)} ({kube_proxy}): its rules report"
                 " no drops, so each was waited out"
             )
-            try:
-                from .nodeapi import stocked
-            except ModuleNotFoundError as error:
-                raise missing_package("the API for a stock kube-proxy", error) from None
-            self._lab = await self._serving.enter_async_context(stocked(cluster, kube_proxy))
+        self._lab = await self._seated.enter_async_context(embedded(cluster, kube_proxy))
         self._stage = Stage(self._lab.store)
         self._stage.furnish(cluster)
         self._living = asyncio.create_task(self._lab.run())
