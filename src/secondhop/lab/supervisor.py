@@ -20,6 +20,7 @@ from .embedded import Embedded, first_of
 from .netns import Namespace
 from .probe import Prober, answers
 from .staging import Stage, verdicts
+from .unroutable import answer_unroutable
 
 
 def main(channel: socket.socket) -> None:
@@ -60,6 +61,7 @@ class Supervisor:
 
     def __init__(self) -> None:
         self._held: list[socket.socket] = []
+        self._answers_all = False
 
     async def start(self, cluster: Cluster) -> tuple[dict[str, bool], list[str]]:
         """Build the cluster, start its pods; which of them became ready, by `namespace/name`, and
@@ -114,6 +116,9 @@ class Supervisor:
     ) -> list[tuple[Observation, str]]:
         """Try flows of one via with fresh connections, together; of each the observation, and the
         first reply as it came."""
+        if not self._answers_all and not all(flow.is_reference for flow in flows):
+            await answer_unroutable(self._lab.wiring.router)
+            self._answers_all = True
         for flow in flows:
             if flow.via:
                 await self.deliver(flow.destination.address, flow.via)
