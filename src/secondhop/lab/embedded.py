@@ -21,6 +21,7 @@ from .capture import Arrivals
 from .kubelet import Kubelet
 from .probe import Refusals
 from .proxy import NodeProxy
+from .proxyloop import ProxyLoop
 from .router import Router
 from .rtnetlink import Netlink
 from .timing import USUAL, Timing
@@ -64,7 +65,12 @@ class Embedded:
             for node in base.nodes
         }
         self.proxies = {
-            name: NodeProxy(netlink.namespace, self.refusals.report, self._told, self._turn)
+            name: ProxyLoop(
+                name,
+                NodeProxy(netlink.namespace, self.refusals.report, self._tell),
+                self._tell,
+                self._turn,
+            )
             for name, netlink in self.wiring.nodes.items()
         }
         self._balancer: LoadBalancer | None = None
@@ -106,7 +112,7 @@ class Embedded:
         self._turned.set()
         self._turned = asyncio.Event()
 
-    def _told(self, about: Object, reason: str, message: str) -> None:
+    def _tell(self, about: Object, reason: str, message: str) -> None:
         self._events.tell(about, "kube-proxy", reason, message, "Warning")
 
 

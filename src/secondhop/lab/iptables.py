@@ -144,8 +144,8 @@ def owned(text: str) -> Ruleset:
             if chain.startswith(_OURS):
                 chains[chain] = ()
         elif line.startswith("-A "):
-            _, chain, rule = line.rstrip().split(" ", 2)
-            if chain in chains or _JUMPS_TO_OURS.search(rule):
+            _, chain, rule = line.rstrip().replace("-name  ", "-name ").split(" ", 2)
+            if chain.startswith(_OURS) or _JUMPS_TO_OURS.search(rule):
                 chains[chain] = (*chains.get(chain, ()), rule)
     return found
 

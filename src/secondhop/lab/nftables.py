@@ -81,44 +81,48 @@ class Loader:
         self._namespace = namespace
         self._limit = limit
         self._loaded: Table | None = None
+        self._unsure = False
+        """Whether what went wrong may have changed the table all the same."""
         self._context: Context | None = None
 
     async def sync(self, table: Table) -> None:
         """Make the kernel's table this one. Raises LabError if nft refuses: then the table stays as
         it was, or, if a part had been loaded, is made anew by the next sync. Raises
         EnvironmentUnable where there is no nft, or none that answers."""
+        if self._unsure:
+            await self.touched()
         steps = transactions(self._loaded, table, self._limit)
         known, self._loaded = self._loaded, None  # unknown, until all of it is there
         for done, text in enumerate(steps.load):
             try:
                 await self._run(text)
             except LabError:
-                self._loaded = None if done else known
+                self._loaded, self._unsure = None if done else known, True
                 raise
         self._loaded = with_empty(table, await self._kept(table, steps.gone))
 
     async def touched(self) -> bool:
         """Whether the kernel's table is not what was loaded, as one tells that loads it afresh; the
-        next sync then makes it anew."""
-        if self._loaded is None:
-            return True
-        fresh = Loader(namespace := Namespace.create("fresh"), self._limit)
-        try:
-            await fresh.sync(self._loaded)
-            same = await fresh.listed(self._loaded) == await self.listed(self._loaded)
-        except LabError:
-            same = False
-        finally:
-            namespace.close()
-        if not same:
-            self._loaded = None
-        return not same
+        next sync then makes it anew. Raises LabError if it cannot be told."""
+        if self._loaded is not None:
+            fresh = Loader(namespace := Namespace.create("fresh"), self._limit)
+            try:
+                await fresh.sync(self._loaded)
+                if await fresh._listed(self._loaded) != await self._listed(self._loaded):
+                    self._loaded = None
+            finally:
+                namespace.close()
+        self._unsure = False
+        return self._loaded is None
 
-    async def listed(self, table: Table) -> list[str]:
-        """What the kernel has of a table, comparable: without handles and what rules fill. Raises
-        LabError if there is none."""
-        said = json.loads(await self._run(f"list table {table.name}", answer=True))
-        return sorted(_comparable(said["nftables"]))
+    async def _listed(self, table: Table) -> list[str]:
+        """What the kernel has of a table, comparable: without handles and what rules fill. Nothing
+        if there is no such table."""
+        try:
+            said = await self._run(f"list table {table.name}", answer=True)
+        except LabError:
+            return []
+        return sorted(_comparable(json.loads(said)["nftables"]))
 
     async def _kept(self, table: Table, gone: Sequence[str]) -> Sequence[str]:
         """Delete empty chains; those that the kernel does not let go of yet are the next sync's."""
