@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,11 +15,13 @@ from staying import Secondhop
 from support import enter, pod, service, world
 
 from secondhop.client import Object, meta
+from secondhop.controllers.loop import Settings
 from secondhop.errors import ApiError, LabError, UsageError
 from secondhop.lab.client import Lab
 from secondhop.lab.control import ask
 from secondhop.lab.faults import inject
 from secondhop.lab.state import State
+from secondhop.lab.uplink import Uplink
 
 LABELS = {"app": "many"}
 
@@ -123,6 +126,48 @@ def test_what_is_not_there() -> None:
         return said
 
     assert living(body) == UNKNOWN
+
+
+async def until_node(life: Life, met: Callable[[Object], object]) -> None:
+    async with asyncio.timeout(15):
+        while not met(await life.get("xjp1", "Node")):
+            await asyncio.sleep(0.01)
+
+
+def test_a_kubelet_behind_a_link_that_is_down_hears_nothing_and_catches_up() -> None:
+    """Whoever took the link down; here it is somebody on the node."""
+
+    async def body(life: Life) -> None:
+        await life.pod("old")
+        await life.until("old", is_true)
+        xjp1 = life.lab.wiring.nodes["xjp1"].namespace
+        uplink = Uplink(life.api, xjp1)
+        watch = uplink.watch("Pod", since=(await uplink.list("Pod")).revision)
+        with xjp1:
+            subprocess.run(["ip", "link", "set", "eth0", "down"], check=True)
+        await life.delete("old")
+        await life.pod("new")
+        with pytest.raises(OSError, match="Network is unreachable"):
+            await anext(watch)
+        for refused in (
+            uplink.get("Pod", "new", "default"),
+            uplink.list("Pod"),
+            uplink.create({}),
+            uplink.update({}),
+            uplink.patch("Pod", "new", "default", {}),
+            uplink.delete("Pod", "new", "default"),
+        ):
+            with pytest.raises(OSError, match="Network is unreachable"):
+                await refused
+        await until_node(life, lambda node: not is_true(node))
+        assert not gone(await life.get("old")), "its kubelet has not been told"
+        with xjp1:
+            subprocess.run(["ip", "link", "set", "eth0", "up"], check=True)
+        await until_node(life, is_true)
+        await life.until("new", is_true)
+        await life.until("old", gone)
+
+    living(body, settings=Settings(node_grace_seconds=1))
 
 
 def test_over_the_supervisors_channel() -> None:
