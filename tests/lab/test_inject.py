@@ -109,6 +109,7 @@ UNKNOWN = {
     ("kill", "nope"): "no pod default/nope runs",
     ("delete", "other/nope"): 'pods "nope" not found',
     ("unready", "nope"): 'pods "nope" not found',
+    ("unready", "nowhere"): "no pod default/nowhere runs",
     ("unready", "there"): "pod default/there has no readiness probe that can be made to fail",
     ("roll", "nope"): 'deployments.apps "nope" not found',
 }
@@ -116,6 +117,7 @@ UNKNOWN = {
 
 def test_what_is_not_there() -> None:
     async def body(life: Life) -> dict[tuple[str, str], str]:
+        await life.pod("nowhere", node="", nodeSelector={"no": "where"})
         await life.pod("there")
         await life.until("there", is_true)
         said = {}
