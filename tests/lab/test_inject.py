@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import subprocess
 import time
@@ -58,6 +59,28 @@ def test_a_killed_pod_starts_again_and_a_deleted_one_is_gone() -> None:
             await life.until(name, lambda pod: restarts(pod) == 1 and is_true(pod))
         await inject(life.lab, "delete", "default/built-in")
         await life.until("built-in", gone)
+
+    living(body)
+
+
+def test_a_killed_whoami_starts_again_beside_a_program_that_is_just_being_started() -> None:
+    """Between fork and exec a program has whatever this process has open, whoami's port too."""
+
+    async def body(life: Life) -> None:
+        await life.pod("web")
+        await life.until("web", is_true)
+        reading, writing = os.pipe()
+        if not (program := os.fork()):
+            os.close(writing)
+            os.read(reading, 1)  # until the test is over, whatever its end
+            os._exit(0)
+        try:
+            await inject(life.lab, "kill", "web")
+            again = await life.until("web", lambda pod: restarts(pod) and is_true(pod))
+            assert restarts(again) == 1, await life.logs("web", previous=True)
+        finally:
+            os.close(writing)
+            os.waitpid(program, 0)
 
     living(body)
 
