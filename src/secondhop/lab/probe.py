@@ -31,6 +31,7 @@ _SETTLE_SECONDS = 0.002
 
 _TCP_INFO_RTT = 68
 _MOST_BYTES = 65536
+_AT_ONCE = 8
 _SOURCE_PORTS = itertools.cycle(range(10000, 30000))
 """Of datagrams: a port that comes again would find what the nodes remember of its last flow."""
 T = TypeVar("T")
@@ -58,6 +59,9 @@ class Refusals:
 
     def __init__(self) -> None:
         self._waiting: dict[Packet, asyncio.Future[Refusal]] = {}
+        self.sending = asyncio.Semaphore(_AT_ONCE)
+        """Datagrams that go out before whoever answers them has his turn on the same loop: a pod's
+        socket holds about a hundred."""
 
     def report(self, packet: Packet, refusal: Refusal) -> None:
         """Take note that a rule refused this packet."""
@@ -151,11 +155,20 @@ class Prober:
         with self._socket(socket.SOCK_DGRAM) as sock:
             _bind_anew(sock, self._source)
             target = (str(destination.address), destination.port)
-            reply = await self._answered(sock, _exchange(sock, target), target)
+            reply = await self._answered(sock, self._exchange(sock, target), target)
             try:
                 return self._delivered(reply.decode(errors="replace"))
             except ValueError as error:
                 return Attempt(Fate.CLOSED, f"answered, but not by whoami: {error}")
+
+    async def _exchange(self, sock: socket.socket, target: tuple[str, int]) -> bytes:
+        """A datagram there, and the one that comes back."""
+        loop = asyncio.get_running_loop()
+        await loop.sock_connect(sock, target)
+        async with self._refusals.sending:
+            await loop.sock_sendall(sock, b"who are you?\n")
+            await asyncio.sleep(0)
+        return await loop.sock_recv(sock, _MOST_BYTES)
 
     def _socket(self, kind: int) -> socket.socket:
         sock = self._namespace.socket(FAMILIES[self._source.version], kind)
@@ -216,14 +229,6 @@ def _bind_anew(sock: socket.socket, source: Address) -> None:
         except OSError as error:
             if error.errno != errno.EADDRINUSE:
                 raise
-
-
-async def _exchange(sock: socket.socket, target: tuple[str, int]) -> bytes:
-    """A datagram there, and the one that comes back."""
-    loop = asyncio.get_running_loop()
-    await loop.sock_connect(sock, target)
-    await loop.sock_sendall(sock, b"who are you?\n")
-    return await loop.sock_recv(sock, _MOST_BYTES)
 
 
 async def answers(sock: socket.socket) -> bool:
