@@ -15,6 +15,7 @@ from ..errors import LabError
 from ..model.cluster import Address, Cluster, Endpoint, ServicePortName
 from ..model.fate import Observation
 from ..model.flow import Flow
+from ..model.trace import Recording
 from .capture import Arrival
 from .client import LENGTH, failure, framed
 from .embedded import Embedded, first_of
@@ -120,6 +121,12 @@ class Supervisor:
         total = len(self._held)
         self._held.clear()
         return alive, total
+
+    async def trace(self, place: str, flow: Flow) -> Recording:
+        """Make one connection from a place of the lab, and record it wherever it shows."""
+        from .recorder import record  # an experiment starts without it
+
+        return await record(self._lab, place, flow)
 
     def _prober(self, flow: Flow, wait_timeouts: bool = False) -> Prober:
         source = flow.source.ip
