@@ -12,7 +12,7 @@ import click
 
 from ..errors import EnvironmentUnable, LabError, UsageError
 from ..model.cluster import Policy
-from .source import choose, choose_of, input_options, load
+from .source import choose_of, input_options, load
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -96,21 +96,26 @@ class _Asked(NamedTuple):
     sender: str
     target: str | None
 
-    def meant(self, cluster: Cluster, chosen: Service | None) -> tuple[Service | None, Flow, str]:
-        """As which Service it is dialled, the flow, and the place where it starts. chosen: the
-        Service whose node port is dialled where nothing else is said. Raises UsageError."""
+    def meant(self, cluster: Cluster) -> tuple[Service | None, Flow, str]:
+        """As which Service it is dialled, the flow, and the place where it starts. Raises
+        UsageError."""
         from ..experiment.plan import flows
         from ..experiment.trace import start
         from .flow import read_flow
 
-        home = self.namespace or "default"
-        target = self.target
-        if target is None:
-            assert chosen is not None
+        home, chosen, target = self.namespace or "default", None, self.target
+        if target is None or self.service is not None:
+            chosen = choose_of(cluster.services, self.service, self.namespace)
+        if target is None and chosen is not None:
             first = [node.name for node in cluster.nodes].index
             flow = min(flows(cluster, chosen), key=lambda f: first(f.destination.node or ""))
             target = str(flow.destination)
-        service, flow = read_flow(cluster, self.sender, target, None, home)
+        service, flow = read_flow(cluster, self.sender, target or "", None, home)
+        if chosen is not None and service != chosen:
+            raise UsageError(
+                f"{flow.destination} is not an address of Service {chosen}",
+                f"Leave svc/{chosen.name} out, or dial one of its addresses.",
+            )
         if flow.source.kind == "address":
             raise UsageError(
                 f"--from {self.sender}: nobody in the lab has this address",
@@ -141,12 +146,14 @@ def _thrown_away(
         from .showing import diagnosed
 
         world = load(files, asked.namespace, proxy_mode)
-        chosen = choose(world, asked.service, asked.namespace)
+        service, flow, place = asked.meant(world.cluster)
         if policy is not None:
-            world = replace(world, cluster=with_policy(world.cluster, chosen, policy))
-        service, flow, place = asked.meant(world.cluster, chosen)
+            if service is None:
+                why = f"--policy is for a Service, and {flow.destination} is no address of one"
+                raise UsageError(why, "Leave --policy out.")
+            world = replace(world, cluster=with_policy(world.cluster, service, policy))
         try:
-            trace = on_new_lab(lab, world, chosen, service, flow, place)
+            trace = on_new_lab(lab, world, service, flow, place)
         except (EnvironmentUnable, LabError) as error:
             raise diagnosed(error) from error
         elapsed = time.monotonic() - begun
@@ -162,10 +169,7 @@ def _standing(asked: _Asked, name: str) -> _Done:
     begun = time.monotonic()
     state = State(name)
     cluster: Cluster = unpacked(ask(state, "cluster").value)
-    chosen = None
-    if asked.target is None:
-        chosen = choose_of(cluster.services, asked.service, asked.namespace)
-    service, flow, place = asked.meant(cluster, chosen)
+    service, flow, place = asked.meant(cluster)
     recording = unpacked(ask(state, "trace", place=place, flow=packed(flow)).value)
     trace = compare(cluster, service, flow, recording)
     return _Done(trace, time.monotonic() - begun, f"Traced on the lab {name}")

@@ -30,17 +30,15 @@ class _Event(NamedTuple):
     how: str
 
 
-def on_new_lab(
-    lab: Lab, world: World, service: Service, dialled: Service | None, flow: Flow, place: str
-) -> Trace:
-    """Build a world on a new lab, and trace one flow from a place of it. service: which the world
-    is about; dialled: as which the flow dials it, if as any. Raises UsageError, EnvironmentUnable,
-    LabError."""
-    refuse_unfit(world, service)
+def on_new_lab(lab: Lab, world: World, service: Service | None, flow: Flow, place: str) -> Trace:
+    """Build a world on a new lab, and trace one flow from a place of it. service: as which the flow
+    dials it, if as any. Raises UsageError, EnvironmentUnable, LabError."""
+    for one in world.cluster.services if service is None else (service,):
+        refuse_unfit(world, one)
     placed = replace(world, cluster=replace(world.cluster, workloads=()))
     cluster = with_readiness(placed, lab.start(world.cluster)).cluster
     lab.program(cluster)
-    return compare(cluster, dialled, flow, lab.trace(place, flow))
+    return compare(cluster, service, flow, lab.trace(place, flow))
 
 
 def compare(cluster: Cluster, service: Service | None, flow: Flow, recording: Recording) -> Trace:
@@ -150,7 +148,9 @@ def _observed(recording: Recording, found: Sequence[Way]) -> Iterator[_Event]:
             how = f"by {_device(sent.device)}: {_seen(sent.addresses)}"
             told[_Event(place, "sends", how)] = None
     yield from told
-    dropped, last = way.dropped_by, way.sightings[-1].place
+    answers = [way for way in found if not way.request]
+    dropped = next((w.dropped_by for w in (way, *answers[:1]) if w.dropped_by), None)
+    last = way.sightings[-1].place
     if recording.fate in (Fate.DROPPED, Fate.REJECTED) and dropped:
         last = f"node/{dropped.node}"
     elif recording.fate is Fate.LOOP:

@@ -166,7 +166,7 @@ class Way:
 
     @property
     def dropped_by(self) -> Rule | None:
-        """The rule that ended it, if one did."""
+        """The rule that ended it, if one did. REJECT ends it too, and sends an ICMP error."""
         return next((rule for rule in self.rules if rule.verdict == "drop"), None)
 
 
@@ -201,6 +201,13 @@ class Trace:
     ways: tuple[Way, ...]
     frames: tuple[Frame, ...]
     stations: tuple[Station, ...]
+
+    @property
+    def lost(self) -> Way | None:
+        """The packet that a rule dropped or rejected, where the connection failed by it."""
+        if self.recording.fate is Fate.DELIVERED:
+            return None
+        return next((way for way in self.ways if way.dropped_by), None)
 
     @property
     def agree(self) -> bool:

@@ -5,10 +5,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from ..model.fate import Fate
 from ..model.trace import Addresses, Rule, Sighting, Trace, Way
 from .explain import asked
 from .layout import of_version, table, wrapped
 
+_ENDED = {Fate.REJECTED: "rejected"}
 _TIME = 12
 _UNDER = " " * _TIME
 _MICRO = 1_000_000
@@ -23,13 +25,16 @@ def trace(told: Trace, elapsed: float, *, verbose: bool) -> Iterator[str]:
     yield from wrapped(f"{what}: {observed} {of_version(told.cluster.kube_version)}", "")
     if seen := recording.seen:
         yield f"Pod {seen.pod} answered; it saw {seen.source_ip}."
+    elif (lost := told.lost) and (rule := lost.dropped_by):
+        ended = f"The {lost.packet} was {_ENDED.get(observed, 'dropped')} on {rule.node}"
+        yield from wrapped(f"{ended}, by {rule.text}", "")
     elif recording.evidence:
         yield from wrapped(f"{recording.evidence[0].upper()}{recording.evidence[1:]}.", "")
     how = "as predicted" if told.agree else "OTHERWISE than predicted"
     yield f"The packets went {how} ({elapsed:.2f} s)."
     yield ""
     yield from _stations(told)
-    shown = [*_shown(told.ways)]
+    shown = [*_shown(told)]
     for title, way in shown:
         yield ""
         yield from wrapped(f"{title}: {way.packet} {_ends(way.origin)}", "")
@@ -53,17 +58,14 @@ def _stations(told: Trace) -> Iterable[str]:
     return table(rows, [""] * len(rows))
 
 
-def _shown(ways: Sequence[Way]) -> Iterator[tuple[str, Way]]:
-    """The first packet, the first answer, and a later one that was dropped."""
-    if not ways:
-        return
-    yield "The request", ways[0]
-    answer = next((way for way in ways if not way.request), None)
-    if answer:
-        yield "The answer", answer
-    lost = (way for way in ways[1:] if way is not answer and way.dropped_by)
-    if way := next(lost, None):
-        yield "Lost later", way
+def _shown(told: Trace) -> Iterator[tuple[str, Way]]:
+    """The first packet, the first answer, and a later one that was lost."""
+    first = told.ways[:1]
+    answer = [way for way in told.ways if not way.request][:1]
+    yield from (("The request", way) for way in first)
+    yield from (("The answer", way) for way in answer)
+    if told.lost and told.lost not in (*first, *answer):
+        yield "Lost", told.lost
 
 
 def _way(way: Way, *, verbose: bool) -> Iterator[str]:
@@ -85,6 +87,8 @@ def _way(way: Way, *, verbose: bool) -> Iterator[str]:
         before, carried = first.addresses, first.outer
     if len(way.sightings) > _LOOPED:
         yield f"{_UNDER}and {len(way.sightings) - _LOOPED} more: it circles"
+    if state := next((rule.state for rule in way.last if rule.state), ""):
+        yield f"{_UNDER}| conntrack: {state}"
     yield from _rules(way.last, verbose=verbose)
 
 
