@@ -157,53 +157,47 @@ def _events(recording: Recording, group: Sequence[_Heard]) -> Iterator[tuple[Rul
     sample = group[0].packet
     addresses = {one.packet.addresses for one in group}
     current: dict[tuple[str, int], tuple[RuleEvent, Packet | None]] = {}
+    mine: dict[tuple[str, int], bool] = {}
     for event in recording.events:
         key = event.met.rule.node, event.packet
         if event.network:
-            current[key] = event, parse_headers(event.network, event.transport)
+            packet = parse_headers(event.network, event.transport)
+            current[key] = event, packet
+            mine[key] = packet is not None and (
+                packet.identity[:_TCP_HEADER] == sample.identity[:_TCP_HEADER]
+                if sample.addresses.protocol == "TCP"
+                else _same_datagram(packet, addresses, before=mine.get(key, False))
+            )
         first, packet = current.get(key, (event, None))
-        if packet is None or packet.identity[0] != sample.identity[0]:
-            continue
-        if packet.identity[0] == "TCP":
-            same = packet.identity[:_TCP_HEADER] == sample.identity[:_TCP_HEADER]
-        else:
-            same = packet.addresses in addresses
-        if same:
+        if packet is not None and mine[key]:
             incoming, outgoing, state = first.incoming, first.outgoing, first.state
             yield event._replace(incoming=incoming, outgoing=outgoing, state=state), packet
+
+
+def _same_datagram(packet: Packet, addresses: set[Addresses], *, before: bool) -> bool:
+    """Whether a datagram, of which rules tell no payload, is one that bore these addresses at
+    interfaces: by them, or because it was so far and only one of its ends differs by now."""
+    if packet.addresses in addresses:
+        return True
+    source, destination = packet.addresses[:2], packet.addresses[2:]
+    return before and any(source == a[:2] or destination == a[2:] for a in addresses)
 
 
 def _gap(event: RuleEvent, packet: Packet, sightings: Sequence[Sighting]) -> int:
     """Between which sightings a rule was met: the number of the one after it.
 
     A rule that knows the device by which the packet leaves stands before it leaves there, any other
-    after it came in.
+    after it came in. A forwarded packet has lost one of its TTL in between.
     """
     here = f"node/{event.met.rule.node}"
+    mine = [(n, s) for n, s in enumerate(sightings) if s.place == here and s.outer is None]
+    leaving = [n for n, s in mine if s.outgoing and s.ttl == packet.ttl]
+    came = [n for n, s in mine if not s.outgoing and s.ttl in (packet.ttl, packet.ttl + 1)]
     if event.outgoing:
-        for number, one in enumerate(sightings):
-            leaves = one.outgoing and one.device == event.outgoing
-            if one.place == here and leaves and one.ttl == packet.ttl:
-                return number
-    last = None
-    for number, one in enumerate(sightings):
-        if (
-            one.place != here
-            or one.outer is not None
-            or one.ttl not in (packet.ttl, packet.ttl + 1)
-        ):
-            continue
-        if not one.outgoing and (event.outgoing or one.device == event.incoming):
-            return number + 1 if not event.outgoing else _last_in(number, sightings)
-        last = number
-    return len(sightings) if last is None else last + 1
-
-
-def _last_in(number: int, sightings: Sequence[Sighting]) -> int:
-    """After the incoming sightings of one node that begin with this one."""
-    place = sightings[number].place
-    while number < len(sightings) and sightings[number].place == place:
-        if sightings[number].outgoing:
-            break
-        number += 1
-    return number
+        by_device = [n for n in leaving if sightings[n].device == event.outgoing]
+        if by_device or (leaving and not event.incoming):
+            return (by_device or leaving)[0]
+        came.reverse()
+    elif by_device := [n for n in came if sightings[n].device == event.incoming]:
+        came = by_device
+    return came[0] + 1 if came else len(sightings)

@@ -193,4 +193,4 @@ def _seen(addresses: Addresses) -> str:
 def _between(source: Address | str, destination: Address | str, port: int) -> str:
     """Without the source's port, which masquerading draws by chance."""
     host = f"[{destination}]" if ":" in str(destination) else str(destination)
-    return f"{source} → {host}:{port}"
+    return f"{source} -> {host}:{port}"

@@ -11,6 +11,17 @@ from .explain import asked
 from .layout import of_version, table, wrapped
 
 _ENDED = {Fate.REJECTED: "rejected"}
+_LEGEND = {
+    "DNAT": "the node replaced the destination: nobody has the Service's address, but a pod has its"
+    " own",
+    "SNAT": "the node replaced the source, so that the answer comes back through it and can be"
+    " translated back; the pod does not see the sender's address",
+    "VXLAN": "the second hop: the pod is on another node, to which the packet goes inside another",
+    "conntrack": "a node's memory of connections. Only the first packet of one is NEW and meets the"
+    " rules that translate; for the others, and for answers, they are remembered",
+    "dropped": "nobody tells the sender: it waits until it gives up",
+    "rejected": "an ICMP error tells the sender at once: connection refused",
+}
 _TIME = 12
 _UNDER = " " * _TIME
 _MICRO = 1_000_000
@@ -42,6 +53,7 @@ def trace(told: Trace, elapsed: float, *, verbose: bool) -> Iterator[str]:
     if rest := len(told.ways) - len(shown):
         yield ""
         yield f"Not told: {rest} more packets of the connection; --pcap FILE keeps all."
+    yield from ("", *_legend(told))
     for note in recording.notes:
         yield from wrapped(note, "")
 
@@ -56,6 +68,24 @@ def _stations(told: Trace) -> Iterable[str]:
         predicted = f"{one.what} {one.predicted}" if one.predicted else "(not predicted)"
         rows.append((at, predicted, seen))
     return table(rows, [""] * len(rows))
+
+
+def _legend(told: Trace) -> Iterator[str]:
+    """What the words mean that were used."""
+    request = told.ways[0] if told.ways else None
+    changes = " ".join(s.change for s in request.sightings) if request else ""
+    states = {rule.state for way in told.ways for rule in way.rules}
+    used = {
+        "DNAT": "DNAT" in changes,
+        "SNAT": "SNAT" in changes,
+        "VXLAN": request is not None and any(s.outer for s in request.sightings),
+        "conntrack": bool(states & {"NEW", "ESTABLISHED"}),
+        "dropped": told.recording.fate is Fate.DROPPED,
+        "rejected": told.recording.fate is Fate.REJECTED,
+    }
+    for word, meaning in _LEGEND.items():
+        if used[word]:
+            yield from wrapped(f"{word}: {meaning}", "", "  ")
 
 
 def _shown(told: Trace) -> Iterator[tuple[str, Way]]:
