@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Seconds of `secondhop trace`, whole process: the reference connection on a throw-away lab, in
-both modes, beside `secondhop run`, which makes 48 connections and records none. Run by `make bench`.
+both modes, beside `secondhop run`, which makes 48 connections and records none. By `make bench`.
 """
 
 import subprocess

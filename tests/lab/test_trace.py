@@ -307,9 +307,9 @@ def test_tracing_changes_no_outcome_and_leaves_nothing(made: Made) -> None:
         under(made, policy)  # type: ignore[arg-type]
         _, flow = read_flow(made.cluster, "client", f"{address}:30080", None, "default")
         tables = {n: enter(made.lab, f"node/{n}", "nft", "list", "tables") for n in ("gz1", "xjp1")}
-        before, _ = made.lab.observe(flow, 1)
+        [(before, _)] = made.lab.observe([flow], 1)
         traced = made.lab.trace("client", flow)
-        after, _ = made.lab.observe(flow, 1)
+        [(after, _)] = made.lab.observe([flow], 1)
         assert before.fate == traced.fate == after.fate
         assert [*before.seen] == [*after.seen] == ([traced.seen] if traced.seen else [])
         assert any(event.met.rule.table for event in traced.events)

@@ -8,7 +8,7 @@ import socket
 import struct
 import sys
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -100,11 +100,12 @@ class Lab:
         self._receive()
 
     def observe(
-        self, flow: Flow, attempts: int, *, wait_timeouts: bool = False
-    ) -> tuple[Observation, str]:
-        """Try a flow with that many fresh connections; also the first reply as it came."""
-        self._send("observe", flow, attempts, wait_timeouts)
-        answer: tuple[Observation, str] = self._receive()
+        self, flows: Sequence[Flow], attempts: int, *, wait_timeouts: bool = False
+    ) -> list[tuple[Observation, str]]:
+        """Try flows together, each with that many fresh connections; of each also the first reply
+        as it came. They share their via."""
+        self._send("observe", flows, attempts, wait_timeouts)
+        answer: list[tuple[Observation, str]] = self._receive()
         return answer
 
     def hold(self, flow: Flow) -> None:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
 from collections.abc import Iterable, Iterator
-from ipaddress import IPv4Address, ip_address
 from typing import TypeVar
 
 from ..client import meta
 from ..errors import LabError
+from ..model.cluster import Protocol
 from ..model.flow import Flow
 from ..model.trace import Addresses, Met, Recording, pod_place
 from .capture import Packet, Refusal
@@ -48,10 +47,13 @@ async def record(lab: Embedded, place: str, flow: Flow) -> Recording:
     places = await _places(lab)
     if place not in places:
         raise LabError(f"{place} is not running in the lab", "See `kubectl get pods -A -o wide`.")
-    noting = _Noting(lab.refusals)
+    source = flow.source.ip
+    if place.startswith("node/"):  # the kernel chooses by its routes
+        source = places[place].source_towards(flow.destination.address) or source
+    noting = _Noting(lab.refusals, flow.destination.protocol)
     prober = Prober(
         places[place],
-        _source(places[place], place, flow),
+        source,
         noting,
         lab.arrivals,
         hops=lambda arrival: 0,
@@ -104,29 +106,16 @@ def _all(parts: Iterable[tuple[list[T], bool]]) -> tuple[list[T], bool]:
     return everything, lost
 
 
-def _source(namespace: Namespace, place: str, flow: Flow) -> IPv4Address:
-    """The address to send from: a node's kernel chooses by its routes."""
-    source, to = flow.source.ip, flow.destination
-    if place.startswith("node/"):
-        with (
-            namespace.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking,
-            contextlib.suppress(OSError),
-        ):
-            asking.connect((str(to.address), to.port))
-            source = ip_address(asking.getsockname()[0])
-    assert isinstance(source, IPv4Address)
-    return source
-
-
 class _Noting(Refusals):
     """Notes which packet the probe sends."""
 
-    def __init__(self, refusals: Refusals) -> None:
-        self._refusals = refusals
+    def __init__(self, refusals: Refusals, protocol: Protocol) -> None:
+        self._refusals, self._protocol = refusals, protocol
+        self.sending = refusals.sending
 
     @contextlib.contextmanager
     def expect(self, packet: Packet) -> Iterator[asyncio.Future[Refusal]]:
         """See Refusals."""
-        self.sent = Addresses(*packet, "TCP")
+        self.sent = Addresses(*packet, self._protocol)
         with self._refusals.expect(packet) as future:
             yield future
