@@ -10,7 +10,7 @@ import sys
 import traceback
 from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from ..errors import LabError, SecondhopError
 from .sandbox import Sandbox
@@ -60,8 +60,10 @@ class Lab:
     Its process is born at once and gets ready while the caller does other things.
     """
 
+    _life = staticmethod(_main)
+
     def __init__(self) -> None:
-        self._sandbox = Sandbox(_main)
+        self._sandbox = Sandbox(self._life)
         self._channel = self._sandbox.channel
         self._channel.settimeout(_SECONDS)
         self.pid = 0
@@ -69,7 +71,7 @@ class Lab:
         self.notes: list[str] = []
         """What is out of the ordinary with the lab, once started."""
 
-    def __enter__(self) -> Lab:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

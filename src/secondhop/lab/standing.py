@@ -13,7 +13,7 @@ import socket
 import time
 import traceback
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -34,11 +34,10 @@ from .control import Answer, serve
 from .embedded import Embedded, PodAgent, first_of
 from .faults import inject
 from .process import Process
-from .timing import USUAL, Timing
+from .timing import timing
 
 _READY_SECONDS = 60.0
 _REAP_SECONDS = 1.0
-_LEAST_RENEWAL_SECONDS = 0.1
 _SHORT = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN, errno.ENOSPC)
 _CONTAINER = (
     linux.CLONE_NEWNS
@@ -107,7 +106,9 @@ class _Standing:
         order = self._order
         port = api.getsockname()[1]
         credentials = make_credentials(["127.0.0.1", "localhost"])
-        self._lab = Embedded(order.base, _timing(order.described), order.described.balancer)
+        self._lab = Embedded(
+            order.base, timing(order.described.node_grace_seconds), order.described.balancer
+        )
         bootstrap(self._lab.server, order.base.cni.service_cidrs[0], port)
         inside = self._lab.wiring.client.namespace.socket(socket.AF_INET, socket.SOCK_STREAM)
         inside.bind(("127.0.0.1", port))
@@ -244,12 +245,6 @@ def _settings(order: Order) -> Settings:
         pool=order.described.balancer.pool,
         kube_version=order.base.kube_version,
     )
-
-
-def _timing(described: Lab) -> Timing:
-    """Kubelets that show signs of life often enough for the grace that a silent node has."""
-    often = max(described.node_grace_seconds / 5, _LEAST_RENEWAL_SECONDS)
-    return replace(USUAL, renew=min(USUAL.renew, often))
 
 
 def _write_secret(path: Path, text: str) -> None:

@@ -7,7 +7,7 @@ import functools
 import pickle
 import resource
 import socket
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, TypeVar
 
 from ..errors import LabError
@@ -22,17 +22,18 @@ from .probe import Prober, answers
 from .staging import Stage, verdicts
 
 
-def main(channel: socket.socket) -> None:
-    """Answer requests until the caller closes the channel. Runs as pid 1 of the sandbox."""
+def main(channel: socket.socket, make: Callable[[], object] | None = None) -> None:
+    """Answer requests until the caller closes the channel. Runs as pid 1 of the sandbox. make: what
+    has a method for each request; None: a Supervisor."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # each pod takes a few descriptors
-    asyncio.run(_serve(channel))
+    asyncio.run(_serve(channel, make or Supervisor))
 
 
-async def _serve(channel: socket.socket) -> None:
+async def _serve(channel: socket.socket, make: Callable[[], object]) -> None:
     channel.setblocking(False)
     reader, writer = await asyncio.open_connection(sock=channel)
-    lab = Supervisor()
+    lab = make()
     while True:
         try:
             (size,) = LENGTH.unpack(await reader.readexactly(LENGTH.size))
