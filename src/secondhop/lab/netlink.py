@@ -15,6 +15,8 @@ from .netns import Namespace
 REQUEST, ACK, DUMP = 1, 4, 0x300
 CREATE = 0x400 | 0x200
 """NLM_F_CREATE | NLM_F_EXCL"""
+REPLACE = 0x400 | 0x100
+"""NLM_F_CREATE | NLM_F_REPLACE"""
 ERROR, DONE = 2, 3
 HEADER = struct.Struct("=IHHII")
 _FAMILY_HEADER = 4
