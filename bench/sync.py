@@ -215,12 +215,17 @@ class Api:
         self._socket.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n{body}".encode())
         data = b""
         while b"\r\n\r\n" not in data:
-            data += self._socket.recv(65536)
+            data += self._received()
         answer, _, rest = data.partition(b"\r\n\r\n")
         size = int(answer.lower().partition(b"content-length:")[2].partition(b"\r\n")[0])
         while len(rest) < size:
-            rest += self._socket.recv(65536)
+            rest += self._received()
         assert answer.startswith(b"HTTP/1.1 2"), rest
+
+    def _received(self) -> bytes:
+        part = self._socket.recv(65536)
+        assert part, "the API hung up"
+        return part
 
 
 SLICES = "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices"
