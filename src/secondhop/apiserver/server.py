@@ -15,11 +15,11 @@ from ..model.cluster import Network
 from . import binding, deletion, forms, scale
 from .defaults import default
 from .kinds import BINDING, EVICTION, KINDS, SCALE, Kind, Subresource
-from .metadata import Clock, born, carried, counted, timestamp
+from .metadata import Clock, born, carried, counted, timestamp, unchanged
 from .parts import begun, confined
 from .patch import patched
 from .reading import Reader
-from .refusals import already_exists, invalid
+from .refusals import already_exists, conflict, invalid
 from .request import (
     PLAIN,
     Options,
@@ -104,6 +104,8 @@ class Server(Reader):
         kind, now = kind.stored, timestamp(self._clock())
         old = self._store.get(Key(kind.resource, namespace, name))
         if old is None and not subresource:
+            if said["metadata"].get("resourceVersion"):
+                raise conflict(kind, name)
             owners = applied_first(kind, said, options.manager, now)
             return self._made(kind, said, [], namespace, options, owners)
         old = self.get(kind, name, namespace)
@@ -268,7 +270,7 @@ class Server(Reader):
 
     def _put(self, kind: Kind, new: Object, old: Object, options: Options) -> Object:
         """Store a changed object, unless nothing has changed or nothing keeps it."""
-        if new == old:
+        if unchanged(new, old):
             return old
         if deletion.finished(new):
             return self._removed(kind, new, old, options)
