@@ -220,6 +220,10 @@ def test_nodes(kube: Kube) -> None:
     assert kube("uncordon", "gz1") == "node/gz1 uncordoned\n"
     assert kube("taint", "node", "gz1", "a=b:NoSchedule") == "node/gz1 tainted\n"
     assert field(kube, "node/gz1", ".spec.taints[0].key") == "a"
+    assert "evicting pod default/web (server dry run)" in kube(
+        "drain", "gz1", "--force", "--dry-run=server"
+    )
+    assert not field(kube, "pod/web", ".metadata.deletionTimestamp")
     # Nothing ends pods here: drain evicts, and waits in vain.
     done = kube.run("drain", "gz1", "--force", "--timeout=1s")
     assert "evicting pod default/web" in done.stdout + done.stderr

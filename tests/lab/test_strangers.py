@@ -138,6 +138,7 @@ def test_kr8s(kubeconfig: str) -> None:
     from kr8s.objects import ConfigMap, Deployment, Node, Service
 
     api = kr8s.api(kubeconfig=kubeconfig)
+    assert api.whoami() == "secondhop-admin"
     assert {node.name for node in api.get("nodes")} == {"gz1", "xjp1"}
     web = Deployment.get(WEB, api=api)
     web.scale(4)
