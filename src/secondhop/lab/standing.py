@@ -14,7 +14,7 @@ import time
 import traceback
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,9 +33,10 @@ from ..controllers.run import CONTROLLERS
 from ..controllers.run import run as run_controllers
 from ..errors import ApiError, LabError, SecondhopError, UsageError
 from ..manifests import Lab
+from ..manifests.stored import stored_pods
 from ..model.cluster import Cluster
 from . import linux
-from .control import Answer, serve
+from .control import Answer, packed, serve, unpacked
 from .controlplane import ControlPlane
 from .daemon import Daemon
 from .embedded import Embedded, PodAgent, first_of
@@ -224,7 +225,19 @@ class _Standing:
             case {"verb": "inject", "fault": str(fault), "target": str(target)}:
                 await inject(self._lab, fault, target)
                 return Answer(None)
+            case {"verb": "cluster"}:
+                return Answer(packed(await self._cluster()))
+            case {"verb": "trace", "place": str(place), "flow": str(flow)}:
+                from .recorder import record
+
+                return Answer(packed(await record(self._lab, place, unpacked(flow))))
         raise UsageError("the lab does not know this question", "Use `secondhop lab --help`.")
+
+    async def _cluster(self) -> Cluster:
+        """What the API says now. Waits until the nodes' rules say the same."""
+        await self._lab.agreed(lambda now: now == self._lab.view.cluster)
+        pods = (await self._lab.api.list("Pod")).items
+        return replace(self._lab.view.cluster, pods=stored_pods(pods))
 
     async def _status(self) -> Any:
         nodes = await self._nodes()
