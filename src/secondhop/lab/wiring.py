@@ -4,7 +4,8 @@
             ├─ router: one bridge ──┤        flannel.1, flannel-v6.1 (VXLAN) or plain
     node ───┘   for each segment    └─ node … routes (host-gw)
 
-Everything with an address in the same subnet shares a segment, which is a bridge of the router; the
+Every NIC with an address in the same subnet shares a segment, which is a bridge of the router; a
+node has eth0 with its first address of each family, and one more NIC for each further subnet. The
 router has an address in each subnet and no route beyond them, so a Service's cluster IP is
 unroutable from outside. Devices and routes are those of flannel, with an overlay for each family:
 cni0 has the first address of the node's pod CIDR, the overlay's device the base address (semantics
@@ -18,7 +19,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from ipaddress import ip_interface
-from itertools import count, permutations
+from itertools import permutations
+from typing import NamedTuple
 
 from ..dataplane.node_ports import localhost_node_ports
 from ..errors import LabError
@@ -26,7 +28,7 @@ from ..model.cluster import Address, Cluster, Interface, Network, Node
 from . import barrier, sysctls
 from .netns import Namespace
 from .rtnetlink import Devconf, Netlink
-from .segments import mac, segments
+from .segments import by_nic, mac, segments
 
 _LO, _ETH0, _CNI0 = 1, 2, 4
 _OVERLAYS = {4: ("flannel.1", 3), 6: ("flannel-v6.1", 5)}
@@ -40,6 +42,14 @@ _VNI, _VXLAN_PORT = 1, 8472
 # others are in sysctls.py.
 _QUIET = {Devconf.RP_FILTER: 0, Devconf.SEND_REDIRECTS: 0}
 _FORWARD = {**_QUIET, Devconf.FORWARDING: 1}
+
+
+class _Nic(NamedTuple):
+    """A machine's end of a cable to the router."""
+
+    machine: Netlink
+    link: int
+    name: str
 
 
 class Wiring:
@@ -89,8 +99,7 @@ class Wiring:
         for name, addresses in pods:
             pod = self.pods[name] = self._namespace(f"pod/{name}")
             self._homes[name] = addresses
-            port = self._ports[node]
-            self._ports[node] += 1
+            port = self._next_port(node)
             veth = f"veth{port:x}"
             pod_mac = mac("0a58", addresses[0])
             here.veth(
@@ -166,38 +175,54 @@ class Wiring:
 
     def _outside(self) -> None:
         """The segments: client and nodes plugged into the router's bridges."""
-        machines = {self.client: self._cluster.client}
-        machines |= {self.nodes[node.name]: node.addresses for node in self._cluster.nodes}
-        found = segments(machines)
-        ports = count()
+        plugs: dict[_Nic, tuple[Interface, ...]] = {}
+        plugs[_Nic(self.client, _ETH0, "eth0")] = self._cluster.client
+        for node in self._cluster.nodes:
+            plugs |= self._nics(node)
+        found = segments(plugs)
+        bridges: dict[_Nic, int] = {}
         for number, segment in enumerate(found):
             bridge, name = 10 + number, f"lan{number}"
+            bridges |= dict.fromkeys(segment.members, bridge)
             gateways = tuple(segment.gateways.values())
             own = [(self.router, bridge, mac("0200", gateways[0].ip), gateways)]
             self.router.bridge(name, bridge, mac=own[0][2], mtu=_MTU)
             self.router.link_up(bridge, name, conf=_FORWARD)
             for gateway in gateways:
                 self.router.address(bridge, gateway)
-            for member in segment.members:
-                first, port = machines[member][0].ip, next(ports)
-                self.router.veth(
-                    f"port{port}",
-                    1000 + port,
-                    "eth0",
-                    _ETH0,
-                    member.namespace,
-                    mac=mac("fe00", first),
-                    peer_mac=mac("0200", first),
-                    master=bridge,
-                )
-                own.append((member, _ETH0, mac("0200", first), machines[member]))
+            for nic in segment.members:
+                own.append((nic.machine, nic.link, mac("0200", plugs[nic][0].ip), plugs[nic]))
             if self._with_ipv6:
                 self._introduce(own)
+        # A machine's eth0 comes first: of several devices, lo borrows the first one's address.
+        for port, (nic, addresses) in enumerate(plugs.items()):
+            self.router.veth(
+                f"port{port}",
+                1000 + port,
+                nic.name,
+                nic.link,
+                nic.machine.namespace,
+                mac=mac("fe00", addresses[0].ip),
+                peer_mac=mac("0200", addresses[0].ip),
+                master=bridges[nic],
+            )
         self.router.commit()
         for segment in found:
-            for member in segment.members:
-                self._machine(member, machines[member], segment.gateways)
+            for nic in segment.members:
+                self._machine(nic, plugs[nic], segment.gateways)
         self.client.commit()
+
+    def _nics(self, node: Node) -> dict[_Nic, tuple[Interface, ...]]:
+        """A node's NICs with their addresses; beside eth0, in the numbers of its first ports."""
+        here, found = self.nodes[node.name], {}
+        for number, addresses in enumerate(by_nic(node.addresses)):
+            link = self._next_port(node.name) if number else _ETH0
+            found[_Nic(here, link, f"eth{number}")] = addresses
+        return found
+
+    def _next_port(self, node: str) -> int:
+        self._ports[node] += 1
+        return self._ports[node] - 1
 
     def _introduce(self, ends: Iterable[tuple[Netlink, int, str, Sequence[Interface]]]) -> None:
         """All ends of a wire (netlink, link, hardware address, addresses) are to know each other's
@@ -206,15 +231,17 @@ class Wiring:
             self._neighbours += [(here, link, i.ip, where) for i in theirs if i.version == 6]
 
     def _machine(
-        self, member: Netlink, own: Sequence[Interface], gateways: Mapping[Network, Interface]
+        self, nic: _Nic, own: Sequence[Interface], gateways: Mapping[Network, Interface]
     ) -> None:
-        """The client's or a node's end: eth0, its addresses, and the way out of each family."""
-        conf = _QUIET if member is self.client else self._node_conf(member.namespace.name)
-        member.link_up(_ETH0, "eth0", conf=conf)
+        """The client's or a node's end: its addresses, and by eth0 the way out of each family."""
+        machine = nic.machine
+        conf = _QUIET if machine is self.client else self._node_conf(machine.namespace.name)
+        machine.link_up(nic.link, nic.name, conf=conf)
         for interface in own:
-            member.address(_ETH0, interface)
+            machine.address(nic.link, interface)
         for first in {i.version: i for i in reversed(own)}.values():
-            member.route(None, gateways[first.network].ip, _ETH0)
+            if nic.link == _ETH0:
+                machine.route(None, gateways[first.network].ip, _ETH0)
 
     def _node_conf(self, name: str) -> dict[int, int]:
         """Settings of a node's devices: kube-proxy wants route_localnet where it lets localhost

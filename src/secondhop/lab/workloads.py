@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from posixpath import basename
 
 from ..errors import UsageError
@@ -121,22 +121,24 @@ def datagram_ports(cluster: Cluster, pod: Pod) -> list[int]:
 
 
 def workloads(cluster: Cluster) -> Iterator[Pod]:
-    """The pods, and one for each endpoint that no pod stands behind (slices without pods)."""
+    """The pods, and one for each endpoint that no pod stands behind (slices without pods). Slices
+    of both families that name one pod mean one pod."""
     yield from cluster.pods
     known = {address for pod in cluster.pods for address in pod.addresses}
+    found: dict[object, Pod] = {}
     for name, endpoints in cluster.endpoints.items():
         for endpoint in endpoints:
-            if endpoint.address in known:
+            address = endpoint.address
+            if address in known:
                 continue
-            known.add(endpoint.address)
-            on_nic = any(i.ip == endpoint.address for n in cluster.nodes for i in n.addresses)
-            yield Pod(
-                name.namespace,
-                endpoint.pod,
-                _node_of(cluster, endpoint.address) or endpoint.node,
-                (endpoint.address,),
-                host_network=on_nic,
-            )
+            known.add(address)
+            on_nic = any(i.ip == address for n in cluster.nodes for i in n.addresses)
+            who = (name.namespace, endpoint.pod, on_nic) if endpoint.pod else address
+            node = _node_of(cluster, address) or endpoint.node
+            new = Pod(name.namespace, endpoint.pod, node, host_network=on_nic)
+            pod = found.get(who, new)
+            found[who] = replace(pod, addresses=(*pod.addresses, address))
+    yield from found.values()
 
 
 def _node_of(cluster: Cluster, address: object) -> str | None:
