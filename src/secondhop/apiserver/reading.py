@@ -10,12 +10,18 @@ from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from ..client.api import Event, Object
+from ..errors import ApiError
+from ..manifests.api.field import invalid
 from .kinds import Kind
 from .refusals import bad_request, expired, not_found
 from .selectors import Test, selector
 from .store import Change, Expired, Key, Store
 
 BOOKMARK_SECONDS = 60.0
+_LATER = {
+    "causes": [{"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}],
+    "retryAfterSeconds": 1,
+}
 INITIAL_END = "k8s.io/initial-events-end"
 
 
@@ -42,6 +48,13 @@ class Reader:
             raise not_found(kind, name)
         return found
 
+    def expect_reached(self, revision: str) -> None:
+        """Raises ApiError 504 for a revision that has not been reached, as a real server does
+        once it has waited for it; 400 for one that is none."""
+        if revision and (wanted := _revision(revision)) > self._store.revision:
+            message = f"Timeout: Too large resource version: {wanted}, current: "
+            raise ApiError(504, "Timeout", f"{message}{self._store.revision}", _LATER)
+
     def list(
         self,
         kind: Kind,
@@ -52,7 +65,8 @@ class Reader:
         limit: int = 0,
         token: str = "",
     ) -> Page:
-        """The selected objects. limit: how many at most, 0 for all; token: of the page before.
+        """The selected objects. limit: how many at most, unless it is 0 or less; token: of the page
+        before.
 
         All pages of a list say the revision of the first, and may show later changes: a watch from
         there tells of those once more.
@@ -66,7 +80,7 @@ class Reader:
             for key, value in self._store.list(kind.resource, namespace)
             if (test is None or test(value)) and key[1:] > after
         ]
-        if not limit or len(found) <= limit:
+        if limit <= 0 or len(found) <= limit:
             return Page([value for _, value in found], revision)
         shown = found[:limit]
         remaining = len(found) - limit if test is None else None
@@ -92,11 +106,10 @@ class Reader:
         initial: the same, with a bookmark that says where that ends. Raises ApiError 400, 410.
         """
         test = selector(kind, labels, fields)
-        if not (initial or since in ("", "0")):
-            if not since.isdigit():
-                raise bad_request(f'strconv.ParseUint: parsing "{since}": invalid syntax')
-            if not self._store.remembers(int(since)):
-                raise _too_old(since, self._store.revision)
+        if initial:
+            self.expect_reached(since)
+        elif since not in ("", "0") and not self._store.remembers(_revision(since)):
+            raise _too_old(since, self._store.revision)
         return self._follow(kind, namespace, test, since, initial, bookmark_seconds)
 
     async def _follow(
@@ -174,6 +187,15 @@ def _bookmark(kind: Kind, revision: int, annotations: dict[str, str] | None = No
     return Event("BOOKMARK", value)
 
 
+def _revision(text: str) -> int:
+    """A resourceVersion as a number. Raises ApiError 400; a real server says the same with 500."""
+    if text.isascii() and text.isdigit() and len(text) <= 20 and int(text) < 1 << 64:
+        return int(text)
+    why = "invalid syntax" if not (text.isascii() and text.isdigit()) else "value out of range"
+    quoted = f'strconv.ParseUint: parsing "{text}": {why}'
+    raise bad_request(str(invalid(("resourceVersion",), text, quoted)))
+
+
 def _too_old(since: str, revision: int) -> Exception:
     return expired(f"too old resource version: {since} ({revision})")
 
@@ -185,6 +207,6 @@ def _token(key: Key, revision: str) -> str:
 def _position(token: str) -> tuple[tuple[str, str], str]:
     try:
         revision, namespace, name = json.loads(base64.urlsafe_b64decode(token))
-        return (str(namespace), str(name)), str(int(revision))
-    except (ValueError, TypeError, binascii.Error):
+        return (str(namespace), str(name)), str(_revision(revision))
+    except (ValueError, TypeError, AttributeError, RecursionError, binascii.Error):
         raise bad_request("continue key is not valid") from None

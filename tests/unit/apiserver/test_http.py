@@ -150,7 +150,20 @@ def test_the_kubeconfig_is_for_its_owner_only(tmp_path: Path) -> None:
         ("DELETE", "/api/v1/configmaps", 405, "MethodNotAllowed"),
         ("POST", "/version", 405, "MethodNotAllowed"),
         ("DELETE", "/api/v1/namespaces", 405, "MethodNotAllowed"),
-        ("GET", f"{MAPS}?limit=-1", 400, "BadRequest"),
+        ("GET", f"{MAPS}?limit=x", 400, "BadRequest"),
+        ("GET", f"{MAPS}?limit={'0' * 5000}", 400, "BadRequest"),
+        ("GET", f"{MAPS}?watch=1&timeoutSeconds={2**63}", 400, "BadRequest"),
+        ("GET", f"{MAPS}?resourceVersion=x", 400, "BadRequest"),
+        ("GET", f"{MAPS}/one?resourceVersion=-1", 400, "BadRequest"),
+        ("GET", f"{MAPS}?resourceVersion=²", 400, "BadRequest"),
+        ("GET", f"{MAPS}?resourceVersion={2**64}", 400, "BadRequest"),
+        ("GET", f"{MAPS}?resourceVersion=999", 504, "Timeout"),
+        ("GET", f"{MAPS}?resourceVersionMatch=Exact", 422, "Invalid"),
+        ("GET", f"{MAPS}?resourceVersionMatch=Exact&resourceVersion=0", 422, "Invalid"),
+        ("GET", f"{MAPS}?resourceVersionMatch=Newest&resourceVersion=1", 422, "Invalid"),
+        ("GET", f"{MAPS}?resourceVersion=1&continue=WyIyIiwgIiIsICIiXQ==", 400, "BadRequest"),
+        ("GET", f"{MAPS}?sendInitialEvents=true", 422, "Invalid"),
+        ("GET", f"{MAPS}?watch=1&resourceVersionMatch=Exact", 422, "Invalid"),
         ("GET", f"{MAPS}?labelSelector==", 400, "BadRequest"),
         ("GET", f"{MAPS}?continue=x", 400, "BadRequest"),
         ("GET", f"{MAPS}?watch=1&sendInitialEvents=1", 422, "Invalid"),
@@ -194,10 +207,45 @@ def test_a_body_may_be_yaml() -> None:
     assert (answer.status_code, answer.json()["data"]) == (201, {"a": "b"})
 
 
-def test_half_of_a_surrogate_pair_breaks_no_answer() -> None:
-    text = '{"metadata": {"name": "one"}, "data": {"a": "\\ud800"}}'
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        (rb"\ud800", "\ufffd"),
+        (rb"\udc00\ud800", "\ufffd\ufffd"),
+        (rb"\ud83d\ude00", "😀"),
+        (rb"\\ud800", "\\ud800"),
+        (b"\xff", "\ufffd"),
+        (b"\xed\xa0\x80", "\ufffd\ufffd\ufffd"),
+    ],
+)
+def test_what_no_utf8_can_say_is_the_replacement_character(written: bytes, read: str) -> None:
+    text = b'{"metadata": {"name": "one"}, "data": {"a": "' + written + b'"}}'
     answer = ask("POST", MAPS, content=text, headers={"content-type": "application/json"})
-    assert (answer.status_code, answer.json()["data"]) == (201, {"a": "?"})
+    assert (answer.status_code, answer.json()["data"]) == (201, {"a": read})
+
+
+@pytest.mark.parametrize(
+    ("media", "text"),
+    [
+        ("json", '{"x": 1e400}'),
+        ("json", '{"x": NaN}'),
+        ("json", '{"x": ' * 250 + "1" + "}" * 250),
+        ("json", "[" * 100_000),
+        ("yaml", "x: .inf"),
+        ("yaml", "[a]: b"),
+        ("yaml", "--- {}\n--- {}"),
+    ],
+)
+def test_a_body_that_is_none(media: str, text: str) -> None:
+    answer = ask("POST", MAPS, content=text, headers={"content-type": f"application/{media}"})
+    assert is_status(answer, 400, "BadRequest")
+
+
+def test_keys_of_yaml_are_text() -> None:
+    text = "metadata: {name: one, labels: {1: a}}\ndata: {true: b}"
+    answer = ask("POST", MAPS, content=text, headers={"content-type": "application/yaml"})
+    value = answer.json()
+    assert (value["metadata"]["labels"], value["data"]) == ({"1": "a"}, {"true": "b"})
 
 
 def test_a_field_that_is_said_twice_is_told_of() -> None:

@@ -18,6 +18,7 @@ from ..schema import Mistyped, decode
 from ..server import Answer, Server
 from . import reviews
 from .content import read_object, read_patch
+from .listing import check_list
 from .path import Place
 from .query import flag, number, selectors
 from .reply import Shape, json_response
@@ -42,6 +43,7 @@ async def resource(server: Server, place: Place, request: Request) -> Response:
 
 
 async def _get(server: Server, place: Place, request: Request) -> Response:
+    server.expect_reached(request.query_params.get("resourceVersion", ""))
     kind, name, namespace = place.kind, place.name, place.namespace
     if place.subresource == "scale":
         found = server.get_scale(kind, name, namespace)
@@ -54,6 +56,8 @@ async def _list(server: Server, place: Place, request: Request) -> Response:
     query = request.query_params
     if flag(query, "watch"):
         return watch(server, place, request)
+    check_list(query)
+    server.expect_reached(query.get("resourceVersion", ""))
     page = server.list(
         place.kind,
         place.namespace,

@@ -1,0 +1,67 @@
+"""Whatever is asked of the API: no failure of its own, a Status for each refusal, a sane store.
+
+Requests are drawn by `nonsense`, from our own definitions and a seed: a failure names its story and
+the request. Hypothesis and Schemathesis were tried: of what they draw a server accepts one write in
+fifty, since they prefer the simplest, and Schemathesis knows no patch directives and no watches.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+import pytest
+from serving import a_cluster
+
+from secondhop.apiserver.kinds import KINDS
+from secondhop.apiserver.server import Server
+
+from .asgi import an_app, ask
+from .corpus import valid
+from .nonsense import Nonsense
+from .sanity import check_reply, check_server
+
+_LENGTH = 50
+"""Requests of a story, which begins with one object of each kind."""
+_BEGINNING = 1
+
+
+def _one_of_each() -> Server:
+    server = a_cluster()
+    for kind in KINDS.values():
+        server.create(kind, valid(kind.kind), "default" if kind.namespaced else "")
+    return server
+
+
+def _tell(story: int, caplog: pytest.LogCaptureFixture) -> None:
+    server = _one_of_each()
+    app = an_app(server)
+
+    async def main() -> None:
+        for number, asked in enumerate(Nonsense(story, server).story(_LENGTH)):
+            try:
+                check_reply(asked, await ask(app, asked))
+            except Exception as error:
+                error.add_note(f"story {story}, request {number}: {asked}")
+                raise
+
+    caplog.clear()
+    asyncio.run(main())
+    assert not [each for each in caplog.records if each.levelno >= logging.ERROR]
+    try:
+        check_server(server, app, _BEGINNING)
+    except Exception as error:
+        error.add_note(f"after story {story}")
+        raise
+
+
+def test_ten_thousand_requests(caplog: pytest.LogCaptureFixture) -> None:
+    for story in range(200):
+        _tell(story, caplog)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(900)
+def test_a_hundred_thousand_requests(caplog: pytest.LogCaptureFixture) -> None:
+    for story in range(1000, 3000):
+        _tell(story, caplog)
