@@ -117,11 +117,13 @@ def test_a_watch_wakes_for_what_it_wants_only() -> None:
     assert change.after is change.last
 
 
-def test_a_watch_that_nobody_reads_expires(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("secondhop.apiserver.store.Watch._MOST", 1)
-    store = Store()
+def test_a_watch_that_falls_further_behind_than_the_history_expires() -> None:
+    store = Store(history=2)
     watch = store.watch("things", 1)
     made(store, A, B)
+    assert [change.revision for change in watch.ready()] == [2, 3]
+    made(store, *(Key("things", "", name) for name in "cde"))
+    assert not store._watches["things"]
     with pytest.raises(Expired):
         list(watch.ready())
 
