@@ -11,7 +11,7 @@ from typing import Any
 
 from secondhop.apiserver.defaults import default
 from secondhop.apiserver.http.app import App
-from secondhop.apiserver.kinds import KINDS
+from secondhop.apiserver.kinds import KINDS, Kind
 from secondhop.apiserver.schema import decode
 from secondhop.apiserver.server import Server
 
@@ -109,7 +109,9 @@ async def _check_views(server: Server, app: App) -> None:
         root = f"/apis/{kind.api_version}" if kind.group else f"/api/{kind.version}"
         table = await ask(app, Asked("GET", f"{root}/{kind.plural}", headers=(_TABLE,)))
         assert table.code == 200, table
-        for value in server.list(kind).items:
+        values = server.list(kind).items
+        assert _pages(server, kind) == values
+        for value in values:
             assert decode(kind.definition, value).unknown == []
             assert default(kind, copy.deepcopy(value)) == value
             space, name = _key(value)
@@ -118,6 +120,16 @@ async def _check_views(server: Server, app: App) -> None:
                 reply = await ask(app, asked)
                 assert (reply.code, reply.json) == (200, value), (asked, reply)
     assert not any(server._store._watches.values())
+
+
+def _pages(server: Server, kind: Kind) -> list[Object]:
+    """A list, two objects at a time."""
+    page = server.list(kind, limit=2)
+    found = [*page.items]
+    while page.token:
+        page = server.list(kind, limit=2, token=page.token)
+        found += page.items
+    return found
 
 
 def _no_changes(place: str, value: Object) -> Iterator[Asked]:

@@ -60,6 +60,21 @@ def test_ten_thousand_requests(caplog: pytest.LogCaptureFixture) -> None:
         _tell(story, caplog)
 
 
+def test_a_dry_run_changes_nothing() -> None:
+    """Neither the store nor what is allocated."""
+    server = _one_of_each()
+    app, revision = an_app(server), server._store.revision
+
+    async def main() -> None:
+        for asked in Nonsense(0, server).story(1500):
+            query = f"{asked.query}&dryRun=All" if asked.query else "dryRun=All"
+            await ask(app, asked._replace(query=query))
+            assert server._store.revision == revision, asked
+
+    asyncio.run(main())
+    check_server(server, app, _BEGINNING)
+
+
 @pytest.mark.soak
 @pytest.mark.timeout(900)
 def test_a_hundred_thousand_requests(caplog: pytest.LogCaptureFixture) -> None:
