@@ -6,6 +6,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -174,7 +175,9 @@ class Server(Reader):
         """Delete a pod as an Eviction says."""
         told, warned = decoded(EVICTION, value, options)
         expect_name(EVICTION, told, name)
-        how = deletion.wish(told.get("deleteOptions") or {})
+        wished = told.get("deleteOptions") or {}
+        how, dry = deletion.wish(wished), options.dry_run or bool(wished.get("dryRun"))
+        options = replace(options, dry_run=dry)
         answer = self.delete(KINDS["Pod"], name, namespace, how, options)
         return answer._replace(warnings=warned)
 

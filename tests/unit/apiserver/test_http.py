@@ -170,8 +170,11 @@ def test_the_kubeconfig_is_for_its_owner_only(tmp_path: Path) -> None:
         ("GET", f"{MAPS}?watch=1&resourceVersion=x", 400, "BadRequest"),
         ("GET", f"{MAPS}?resourceVersionMatch=Exact&resourceVersion=1", 410, "Expired"),
         ("GET", f"{MAPS}?includeObject=x", 400, "BadRequest"),
-        ("DELETE", f"{MAPS}?dryRun=Some", 400, "BadRequest"),
-        ("DELETE", f"{MAPS}?propagationPolicy=Sideways", 400, "BadRequest"),
+        ("DELETE", f"{MAPS}?dryRun=Some", 422, "Invalid"),
+        ("DELETE", f"{MAPS}?propagationPolicy=Sideways", 422, "Invalid"),
+        ("POST", f"{MAPS}?dryRun=Some", 422, "Invalid"),
+        ("PUT", f"{MAPS}/one?fieldValidation=strict", 422, "Invalid"),
+        ("PATCH", f"{MAPS}/one?dryRun=", 422, "Invalid"),
     ],
 )
 def test_refusals_are_statuses(method: str, path: str, code: int, reason: str) -> None:
@@ -260,7 +263,7 @@ def test_unknown_fields_are_told_of_in_a_header() -> None:
     answer = ask("POST", f"{MAPS}?fieldValidation=Strict", json=config_map() | {"Data": {}})
     assert is_status(answer, 400, "BadRequest")
     answer = ask("POST", f"{MAPS}?fieldValidation=Sometimes", json=config_map())
-    assert is_status(answer, 400, "BadRequest")
+    assert is_status(answer, 422, "Invalid")
 
 
 @pytest.mark.parametrize(
@@ -392,7 +395,8 @@ def test_one_app_on_several_sockets() -> None:
 
 def test_an_agent_that_breaks_ends_the_connection() -> None:
     async def scenario(client: httpx.AsyncClient, served: Served) -> None:
-        url = f"wss://127.0.0.1:{served.port}/api/v1/namespaces/default/pods/web/exec"
+        pod = "api/v1/namespaces/default/pods/web"
+        url = f"wss://127.0.0.1:{served.port}/{pod}/exec?command=true"
         served.server.get = None  # type: ignore[method-assign, assignment]
         protocols = [Subprotocol("v5.channel.k8s.io")]
         async with connect(

@@ -18,7 +18,7 @@ from ..schema import Mistyped, decode
 from ..server import Answer, Server
 from . import reviews
 from .content import read_object, read_patch
-from .listing import check_list
+from .options import check_list, check_write
 from .path import Place
 from .query import flag, number, selectors
 from .reply import Shape, json_response
@@ -30,6 +30,7 @@ _DELETE_OPTIONS = "io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions"
 _CHANGES = {"GET": "get", "PUT": "update", "PATCH": "patch"}
 _ON_MANY = {"GET": "list", "POST": "create", "DELETE": "deletecollection"}
 _ON_ONE = {**_CHANGES, "DELETE": "delete"}
+_WRITES = {"create": "CreateOptions", "update": "UpdateOptions", "patch": "PatchOptions"}
 _ON_PART = {**_CHANGES, "POST": "create"}
 
 
@@ -39,6 +40,8 @@ async def resource(server: Server, place: Place, request: Request) -> Response:
     verb = verbs.get(request.method, "")
     if verb not in place.verbs:
         raise not_allowed()
+    if verb in _WRITES:
+        check_write(_WRITES[verb], request.query_params)
     return await _HANDLERS[verb](server, place, request)
 
 
@@ -136,21 +139,14 @@ async def _object(request: Request) -> tuple[Object, Options]:
 
 
 def _options(query: QueryParams, body: Body) -> Options:
+    """How to write; the query's are checked."""
     validation = query.get("fieldValidation") or "Warn"
-    for known in get_args(Validation):
-        if known == validation:
-            return Options(_dry_run(query.getlist("dryRun")), known, body.doubled)
-    raise bad_request(f"fieldValidation: {validation!r} is none of {get_args(Validation)}")
-
-
-def _dry_run(stages: list[str]) -> bool:
-    if set(stages) - {"All"}:
-        raise bad_request(f"dryRun: {stages} is not supported, only All is")
-    return bool(stages)
+    known = next(each for each in get_args(Validation) if each == validation)
+    return Options("dryRun" in query, known, body.doubled)
 
 
 async def _deletion(request: Request) -> tuple[Deletion, Options]:
-    """DeleteOptions: the body's, or else the query's. Raises ApiError 400."""
+    """DeleteOptions: the body's, or else the query's. Raises ApiError 400, 422."""
     query, given = request.query_params, (await read_object(request)).value
     if not given:
         given = {"propagationPolicy": query.get("propagationPolicy")}
@@ -160,7 +156,7 @@ async def _deletion(request: Request) -> tuple[Deletion, Options]:
     except Mistyped as error:
         raise bad_request(f"DeleteOptions: {error}") from None
     stages = [*options.get("dryRun", ()), *query.getlist("dryRun")]
-    return wish(options), Options(_dry_run(stages))
+    return wish(options | {"dryRun": stages}), Options(bool(stages))
 
 
 def _written(done: Answer, shape: Shape, code: int = 200) -> Response:

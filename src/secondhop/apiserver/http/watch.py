@@ -11,7 +11,7 @@ from starlette.responses import Response, StreamingResponse
 from ...client.api import Event
 from ...errors import ApiError
 from ..server import Server
-from .listing import check_watch
+from .options import check_watch
 from .path import Place
 from .query import flag, number, selectors
 from .reply import Shape, encode, status_of

@@ -1,4 +1,5 @@
-"""Which parameters of a list or a watch go together, as a real server rules on ListOptions."""
+"""Which parameters a request may have, as a real server rules on ListOptions, CreateOptions and
+their like."""
 
 from __future__ import annotations
 
@@ -8,26 +9,40 @@ from starlette.datastructures import QueryParams
 
 from ...manifests.api.field import FieldError, forbidden, not_supported
 from ..refusals import bad_request, invalid
+from ..request import dry_run_rules
 
 _MATCH, _INITIAL = "resourceVersionMatch", "sendInitialEvents"
 _EXACT, _NEWER = "Exact", "NotOlderThan"
+_VALIDATIONS = ("Ignore", "Warn", "Strict")
 
 
 def check_list(query: QueryParams) -> None:
     """Raises ApiError 400, 422."""
-    _check(_of_list(query))
+    _check("ListOptions", _of_list(query))
     if query.get("continue") and query.get("resourceVersion", "0") not in ("", "0"):
         raise bad_request("specifying resource version is not allowed when using continue")
 
 
 def check_watch(query: QueryParams) -> None:
     """Raises ApiError 422."""
-    _check(_of_watch(query))
+    _check("ListOptions", _of_watch(query))
 
 
-def _check(errors: Iterator[FieldError]) -> None:
+def check_write(kind: str, query: QueryParams) -> None:
+    """kind: `CreateOptions`, `UpdateOptions`, `PatchOptions`. Raises ApiError 422."""
+    _check(kind, _of_write(query))
+
+
+def _check(kind: str, errors: Iterator[FieldError]) -> None:
     if found := [*errors]:
-        raise invalid("ListOptions.meta.k8s.io", "", found)
+        raise invalid(f"{kind}.meta.k8s.io", "", found)
+
+
+def _of_write(query: QueryParams) -> Iterator[FieldError]:
+    yield from dry_run_rules(query.getlist("dryRun"))
+    validation = query.get("fieldValidation")
+    if validation and validation not in _VALIDATIONS:
+        yield not_supported(("fieldValidation",), validation, _VALIDATIONS)
 
 
 def _of_list(query: QueryParams) -> Iterator[FieldError]:
