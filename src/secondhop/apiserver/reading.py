@@ -10,18 +10,13 @@ from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from ..client.api import Event, Object
-from ..errors import ApiError
 from ..manifests.api.field import invalid
 from .kinds import Kind
-from .refusals import bad_request, expired, not_found
+from .refusals import bad_request, expired, not_found, too_large
 from .selectors import Test, selector
 from .store import Change, Expired, Key, Store
 
 BOOKMARK_SECONDS = 60.0
-_LATER = {
-    "causes": [{"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}],
-    "retryAfterSeconds": 1,
-}
 INITIAL_END = "k8s.io/initial-events-end"
 
 
@@ -43,17 +38,16 @@ class Reader:
 
     def get(self, kind: Kind, name: str, namespace: str = "") -> Object:
         """One object. ApiError 404."""
-        found = self._store.get(Key(kind.resource, namespace, name))
+        found = self._store.get(Key(kind.stored.resource, namespace, name))
         if found is None:
             raise not_found(kind, name)
         return found
 
     def expect_reached(self, revision: str) -> None:
-        """Raises ApiError 504 for a revision that has not been reached, as a real server does
-        once it has waited for it; 400 for one that is none."""
-        if revision and (wanted := _revision(revision)) > self._store.revision:
-            message = f"Timeout: Too large resource version: {wanted}, current: "
-            raise ApiError(504, "Timeout", f"{message}{self._store.revision}", _LATER)
+        """Raises ApiError 400 for a revision that is none, and 504 for one that is still to come:
+        a client has it from another cluster, and begins anew."""
+        if revision and _revision(revision) > self._store.revision:
+            raise too_large(revision, self._store.revision)
 
     def list(
         self,
@@ -77,7 +71,7 @@ class Reader:
             raise expired("The provided continue parameter is too old to display a consistent list")
         found = [
             (key, value)
-            for key, value in self._store.list(kind.resource, namespace)
+            for key, value in self._store.list(kind.stored.resource, namespace)
             if (test is None or test(value)) and key[1:] > after
         ]
         if limit <= 0 or len(found) <= limit:
@@ -103,12 +97,11 @@ class Reader:
         An object that is no longer selected is DELETED.
 
         since: the revision after which to begin; empty or "0": first what there is, as ADDED.
-        initial: the same, with a bookmark that says where that ends. Raises ApiError 400, 410.
+        initial: the same, with a bookmark that says where that ends. Raises ApiError 400, 410, 504.
         """
         test = selector(kind, labels, fields)
-        if initial:
-            self.expect_reached(since)
-        elif since not in ("", "0") and not self._store.remembers(_revision(since)):
+        self.expect_reached(since)
+        if not (initial or since in ("", "0") or self._store.remembers(int(since))):
             raise _too_old(since, self._store.revision)
         return self._follow(kind, namespace, test, since, initial, bookmark_seconds)
 
@@ -123,7 +116,7 @@ class Reader:
     ) -> AsyncGenerator[Event, None]:
         start = self._store.revision
         if initial or since in ("", "0"):
-            for _, value in self._store.list(kind.resource, namespace):
+            for _, value in self._store.list(kind.stored.resource, namespace):
                 if test is None or test(value):
                     yield Event("ADDED", value)
             if initial:
@@ -131,7 +124,7 @@ class Reader:
         else:
             start = int(since)
         try:
-            watch = self._store.watch(kind.resource, start, _interest(namespace, test))
+            watch = self._store.watch(kind.stored.resource, start, _interest(namespace, test))
         except Expired:
             raise _too_old(str(start), self._store.revision) from None
         try:

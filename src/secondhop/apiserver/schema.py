@@ -221,7 +221,7 @@ def _type_of(reference: str) -> Any:
     for key, each in schema["properties"].items():
         kind = _built(each)
         struct.fields[key] = kind, isinstance(kind, _List | _Map) and key not in required
-        if key in required and hasattr(kind, "zero"):
+        if key in required and isinstance(kind, _Plain):
             struct.zeros[key] = kind.zero
     return struct
 

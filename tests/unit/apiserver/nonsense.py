@@ -61,13 +61,16 @@ class Nonsense:
         if self._seldom(25):
             media = self._any((*self._patches, _JSON, _YAML, "", "text/plain", "nonsense", "é;é",
                                "application/vnd.kubernetes.protobuf"))  # fmt: skip
+        query = self._query()
+        if "apply" in media and not self._seldom(12):
+            query = self._any(("fieldManager=a", "fieldManager=b", "fieldManager=a&force=true"))
         headers = [("content-type", media)]
         if self._seldom(4):
             headers.append(("accept", self._any(HEADERS["accept"])))
         if self._seldom(25):
             name = self._any([*HEADERS])
             headers.append((name, self._any(HEADERS[name])))
-        return Asked(method, path, self._query(), tuple(headers), body)
+        return Asked(method, path, query, tuple(headers), body)
 
     # Places.
 
@@ -231,7 +234,7 @@ class Nonsense:
             "application/json-patch+json": self._json_patch,
             "application/merge-patch+json": self._merge_patch,
             "application/strategic-merge-patch+json": self._merge_patch,
-            "application/apply-patch+yaml": self._object,
+            "application/apply-patch+yaml": self._configuration,
         }
 
     def _json_patch(self, kind: Kind, name: str) -> Any:
@@ -246,6 +249,15 @@ class Nonsense:
         if not self._seldom(3):
             done["from"] = self._any(POINTERS)
         return done
+
+    def _configuration(self, kind: Kind, name: str) -> Any:
+        """What an apply says: an object, or a part of one."""
+        value = self._object(kind, name)
+        if isinstance(value, dict):
+            value |= {"apiVersion": kind.api_version, "kind": kind.kind}
+            for part in self._random.sample([*value], k=self._random.randrange(2)):
+                value.pop(part)
+        return value
 
     def _merge_patch(self, kind: Kind, name: str) -> Any:
         """A spoiled object, mostly of the right name, and directives of strategic patches."""

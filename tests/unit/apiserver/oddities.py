@@ -21,6 +21,7 @@ WORDS = (
         "foregroundDeletion",
     ),
     *("default", "kube-system", "metadata.name", "status.phase", "PreferSameZone", "ClientIP"),
+    *("FieldsV1", "Apply", "Update", "a", "f:spec", "f:x", ".", "k:{}", "k:x", "v:1", "k:[1]"),
 )
 TIMES = ("2026-01-01T00:00:00Z", "0001-01-01T00:00:00Z", "9999-12-31T23:59:59+23:59",
          "2026-02-31T24:61:61Z", "2026-01-01T00:00:00.000001Z")  # fmt: skip

@@ -73,7 +73,7 @@ async def _listen(execution: Execution, socket: WebSocket) -> None:
     """Hand on what the client sends; end the program when the client goes, or talks nonsense."""
     try:
         while True:
-            message = await socket.receive_bytes()
+            message = await _received(socket)
             channel, data = message[:1], message[1:]
             if channel == _RESIZE:
                 execution.resize(*_size(data))
@@ -91,6 +91,16 @@ def _size(data: bytes) -> tuple[int, int]:
     if not all(type(each) is int and 0 <= each < 1 << 16 for each in (columns, rows)):
         raise ValueError("a terminal has between 0 and 65535 rows and columns")
     return columns, rows
+
+
+async def _received(socket: WebSocket) -> bytes:
+    """A message, that some clients send as text. Raises WebSocketDisconnect."""
+    message = await socket.receive()
+    if message["type"] == "websocket.disconnect":
+        raise WebSocketDisconnect
+    text: str | None = message.get("text")
+    data: bytes = text.encode() if text is not None else message["bytes"]
+    return data
 
 
 def _status(code: int) -> dict[str, Any]:

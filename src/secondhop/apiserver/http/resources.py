@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeAlias, get_args
 
-from starlette.datastructures import QueryParams
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -18,6 +17,7 @@ from ..schema import Mistyped, decode
 from ..server import Answer, Server
 from . import reviews
 from .content import read_object, read_patch
+from .manager import expect_applier, expect_plain, manager_of
 from .options import check_list, check_write
 from .path import Place
 from .query import flag, number, selectors
@@ -46,8 +46,8 @@ async def resource(server: Server, place: Place, request: Request) -> Response:
 
 
 async def _get(server: Server, place: Place, request: Request) -> Response:
-    server.expect_reached(request.query_params.get("resourceVersion", ""))
     kind, name, namespace = place.kind, place.name, place.namespace
+    server.expect_reached(request.query_params.get("resourceVersion", ""))
     if place.subresource == "scale":
         found = server.get_scale(kind, name, namespace)
     else:
@@ -99,11 +99,15 @@ async def _update(server: Server, place: Place, request: Request) -> Response:
 
 async def _patch(server: Server, place: Place, request: Request) -> Response:
     form, patch = await read_patch(request)
-    options, shape = _options(request.query_params, patch), Shape.of(request, place)
-    done = server.patch(
-        place.kind, place.name, patch.value, place.namespace, form, options, place.subresource
-    )
-    return _written(done, shape)
+    options, shape = _options(request, patch), Shape.of(request, place)
+    kind, name, namespace, part = place.kind, place.name, place.namespace, place.subresource
+    if form != "apply":
+        expect_plain(request.query_params)
+        done = server.patch(kind, name, patch.value, namespace, form, options, part)
+    else:
+        expect_applier(request.query_params)
+        done = server.apply(kind, name, patch.value, namespace, options, part)
+    return _written(done, shape, 201 if done.made else 200)
 
 
 async def _delete(server: Server, place: Place, request: Request) -> Response:
@@ -135,14 +139,16 @@ _HANDLERS: Mapping[str, Handler] = {
 
 async def _object(request: Request) -> tuple[Object, Options]:
     body = await read_object(request)
-    return body.value, _options(request.query_params, body)
+    return body.value, _options(request, body)
 
 
-def _options(query: QueryParams, body: Body) -> Options:
-    """How to write; the query's are checked."""
+def _options(request: Request, body: Body) -> Options:
+    """How to write; the query's own rules are checked."""
+    query = request.query_params
     validation = query.get("fieldValidation") or "Warn"
     known = next(each for each in get_args(Validation) if each == validation)
-    return Options("dryRun" in query, known, body.doubled)
+    manager, force = manager_of(request), flag(query, "force")
+    return Options("dryRun" in query, known, body.doubled, manager, force)
 
 
 async def _deletion(request: Request) -> tuple[Deletion, Options]:
