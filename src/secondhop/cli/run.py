@@ -17,6 +17,12 @@ _DISAGREE = 4
 @input_options
 @click.option("-v", "--verbose", is_flag=True, help="Every step as typed, with the raw reply.")
 @click.option(
+    "--all",
+    "everything",
+    is_flag=True,
+    help="Every source to every destination, as `explain --all` predicts them.",
+)
+@click.option(
     "-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True
 )
 @click.option(
@@ -29,6 +35,7 @@ def command(
     files: tuple[str, ...],
     namespace: str | None,
     verbose: bool,
+    everything: bool,
     output: str,
     wait_timeouts: bool,
 ) -> None:
@@ -43,7 +50,8 @@ def command(
         from .showing import Showing, diagnosed
 
         world = load(files, namespace)
-        showing = Showing(world, choose(world, service, namespace), output=output, verbose=verbose)
+        chosen = choose(world, service, namespace)
+        showing = Showing(world, chosen, output=output, verbose=verbose, everything=everything)
         try:
             agree = showing.run(lab, wait_timeouts=wait_timeouts)
         except (EnvironmentUnable, LabError) as error:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import click
 
 from ..errors import EnvironmentUnable, LabError
+from ..experiment import plan
 from ..experiment.claims import judge
 from ..experiment.fit import limits
 from ..experiment.run import Applied, Held, Probed, predictions, run
@@ -25,14 +26,19 @@ _QUIET_SECONDS = 1.0
 class Showing:
     """One Service of a world, for one form of output.
 
-    verbose: show every step as it is made, in text.
+    verbose: show every step as it is made, in text. everything: try every source and destination
+    instead of the client and the node ports.
     """
 
-    def __init__(self, world: World, service: Service, *, output: str, verbose: bool) -> None:
+    def __init__(
+        self, world: World, service: Service, *, output: str, verbose: bool, everything: bool
+    ) -> None:
         self._world = world
         self._service = service
         self._json = output == "json"
         self._verbose = verbose and not self._json
+        self._everything = everything
+        self._plan = plan.everything if everything else plan.flows
         self._cluster = world.cluster
         self._held = (0, 0)
         self._told = 0.0
@@ -44,7 +50,8 @@ class Showing:
         Raises UsageError, EnvironmentUnable, LabError.
         """
         self._started = time.monotonic()
-        for event in run(lab, self._world, self._service, wait_timeouts=wait_timeouts):
+        made = run(lab, self._world, self._service, self._plan, wait_timeouts=wait_timeouts)
+        for event in made:
             lines = self._take(event)
             if self._verbose:
                 click.echo("\n".join(lines))
@@ -55,7 +62,7 @@ class Showing:
 
     def predict_only(self) -> None:
         """What can be said where nothing can be tried."""
-        rows = predictions(self._world, self._service)
+        rows = predictions(self._world, self._service, self._plan)
         if self._json:
             click.echo(documents.predictions(self._service, rows, self._cluster.kube_version))
             return
@@ -87,8 +94,9 @@ class Showing:
             click.echo(f"{rows} tried, the last under {trial.policy}", err=True)
 
     def _report(self, elapsed: float, seen: Sequence[str]) -> None:
-        claims = judge(self._cluster, self._service, self._trials, self._held)
-        left_out = [*limits(self._world.cluster, self._service), *seen]
+        outside = [trial for trial in self._trials if trial.flow.is_reference]
+        claims = judge(self._cluster, self._service, outside, self._held)
+        left_out = [*limits(self._world.cluster, self._service, everything=self._everything), *seen]
         if self._json:
             notes = [*self._world.notes, *left_out]
             click.echo(
@@ -100,7 +108,13 @@ class Showing:
         version = self._cluster.kube_version
         many = Paths(self._world.cluster).placements.of_service(self._service) is not None
         for line in text.experiment(
-            self._service, self._trials, claims, elapsed, version, one_of_many=many
+            self._service,
+            self._trials,
+            claims,
+            elapsed,
+            version,
+            one_of_many=many,
+            everything=self._everything,
         ):
             click.echo(line)
         self._basis("Tried on a lab", left_out)
