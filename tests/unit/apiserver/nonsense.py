@@ -14,10 +14,12 @@ from random import Random
 from typing import Any
 
 from secondhop.apiserver.http.path import SERVED
+from secondhop.apiserver.http.protobuf import _table
 from secondhop.apiserver.kinds import KINDS, Kind
 from secondhop.apiserver.schema import definitions, resolve
 from secondhop.apiserver.server import Server
 
+from . import encoding
 from .asgi import Asked
 from .corpus import valid
 from .oddities import (
@@ -34,8 +36,10 @@ from .oddities import (
     WORDS,
 )
 
+_TABLE = _table()
 _DELETE_OPTIONS = "io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions"
 _JSON, _YAML = "application/json", "application/yaml"
+_PROTOBUF = "application/vnd.kubernetes.protobuf"
 _DEPTHS = (3, 40, 190, 210, 3000)
 
 
@@ -60,7 +64,7 @@ class Nonsense:
         media, body = self._body(method, kind, name)
         if self._seldom(25):
             media = self._any((*self._patches, _JSON, _YAML, "", "text/plain", "nonsense", "é;é",
-                               "application/vnd.kubernetes.protobuf"))  # fmt: skip
+                               _PROTOBUF))  # fmt: skip
         query = self._query()
         if "apply" in media and not self._seldom(12):
             query = self._any(("fieldManager=a", "fieldManager=b", "fieldManager=a&force=true"))
@@ -116,6 +120,8 @@ class Nonsense:
             media = self._any([*self._patches])
             return media, self._text(self._patches[media](kind, name))
         value = self._stored(kind, name) if method == "PUT" else self._object(kind, name)
+        if kind.kind in _TABLE and self._seldom(10):
+            return _PROTOBUF, encoding.body(kind.api_version, kind.kind, self._message(kind.kind))
         return _JSON, self._text(value)
 
     def _text(self, value: Any) -> bytes:
@@ -139,6 +145,18 @@ class Nonsense:
             case 6:
                 return b"k8s\0" + text
         return text
+
+    def _message(self, name: str, depth: int = 6) -> bytes:
+        """A protobuf message with some fields of its table, mostly of their types."""
+        done = b""
+        for number, field in self._random.choices([*_TABLE[name].items()], k=3):
+            value: int | str | bytes = self._any(WORDS).encode(errors="replace")
+            if field.type in ("int", "bool") or self._seldom(20):
+                value = self._any((0, 1, 80, 30080, 2**31, 2**63, 2**64 - 1))
+            elif field.type in _TABLE and depth and not self._seldom(20):
+                value = self._message(field.type, depth - 1)
+            done += encoding.part(number, value)
+        return done[: self._random.randrange(len(done))] if self._seldom(12) else done
 
     def _object(self, kind: Kind, name: str) -> Any:
         """An object of a kind, or what was to be one."""

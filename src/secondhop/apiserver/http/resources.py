@@ -121,9 +121,10 @@ async def _delete(server: Server, place: Place, request: Request) -> Response:
 
 async def _delete_many(server: Server, place: Place, request: Request) -> Response:
     how, options = await _deletion(request)
-    selected = selectors(request.query_params)
+    selected, shape = selectors(request.query_params), Shape.of(request, place)
+    found = server.list(place.kind, place.namespace, **selected)
     server.delete_collection(place.kind, place.namespace, **selected, how=how, options=options)
-    return json_response(_success(place))
+    return json_response(shape.many(found))
 
 
 _HANDLERS: Mapping[str, Handler] = {
