@@ -52,7 +52,8 @@ def read(body: bytes) -> Body:
     return Body(value, list(_doubled(value, "")) if found else [])
 
 
-_HALF = re.compile(r"(\\\\|\\u[dD][89abAB]..\\u[dD][c-fC-F]..)|\\u[dD][89a-fA-F]..", re.DOTALL)
+_HEX = "[0-9a-fA-F]{2}"
+_HALF = re.compile(rf"(\\\\|\\u[dD][89abAB]{_HEX}\\u[dD][c-fC-F]{_HEX})|\\u[dD][89a-fA-F]{_HEX}")
 """Half of a surrogate pair, as an escape; what the group matches is none."""
 
 

@@ -232,6 +232,7 @@ def test_what_no_utf8_can_say_is_the_replacement_character(written: bytes, read:
     [
         ("json", '{"x": 1e400}'),
         ("json", '{"x": NaN}'),
+        ("json", r'{"x": "\ud8zz"}'),
         ("json", '{"x": ' * 250 + "1" + "}" * 250),
         ("json", "[" * 100_000),
         ("yaml", "x: .inf"),
