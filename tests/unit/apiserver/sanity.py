@@ -23,6 +23,7 @@ _OWN_TROUBLE = (
     "Too large resource version",
     "resourceVersion should not be set on objects to be created",
     "range is full",
+    "duplicate nodePort",
     "failed to allocate requested HealthCheck NodePort",
 )
 """What a real server answers with 500 (semantics §1.5), and with 504."""
