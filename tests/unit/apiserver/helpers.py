@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from secondhop.apiserver.bootstrap import bootstrap
+from secondhop.apiserver.http.protobuf import MAGIC
 from secondhop.apiserver.kinds import KINDS
 from secondhop.apiserver.server import Server
 from secondhop.apiserver.store import Store
@@ -49,3 +50,27 @@ def create(server: Server, kind: str, value: Object, **options: Any) -> Object:
     namespace = "default" if KINDS[kind].namespaced else ""
     namespace = value["metadata"].get("namespace", namespace)
     return server.create(KINDS[kind], value, namespace, **options).object
+
+
+def varint(number: int) -> bytes:
+    """A number of a protobuf message."""
+    number &= (1 << 64) - 1
+    found = bytearray()
+    while number > 0x7F:
+        found.append(number & 0x7F | 0x80)
+        number >>= 7
+    return bytes([*found, number])
+
+
+def part(number: int, value: int | str | bytes) -> bytes:
+    """A field of a protobuf message."""
+    if isinstance(value, int):
+        return varint(number << 3) + varint(value)
+    data = value.encode() if isinstance(value, str) else value
+    return varint(number << 3 | 2) + varint(len(data)) + data
+
+
+def body(api_version: str, kind: str, *parts: bytes) -> bytes:
+    """An object as Go's encoder writes it."""
+    head = part(1, api_version) + part(2, kind)
+    return MAGIC + part(1, head) + part(2, b"".join(parts)) + part(3, "") + part(4, "")
