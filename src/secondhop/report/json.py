@@ -15,6 +15,7 @@ from ..model.failover import Failover
 from ..model.fate import Fate, Observation, Outcome, Trial
 from ..model.finding import Check, Where
 from ..model.flow import Destination, Flow, Source
+from ..model.inference import Inference
 from ..model.share import Share
 from ..model.version import KubeVersion
 
@@ -56,9 +57,10 @@ def prediction(
     cells: Iterable[tuple[Service | None, Flow, Outcome]],
     version: KubeVersion,
     found: Failover | None = None,
+    inferences: Sequence[Inference] = (),
 ) -> Iterator[str]:
     """A Prediction document in pieces, one cell a line: there may be millions. found: of the one
-    Service that they are about."""
+    Service that they are about. inferences: of a real cluster."""
     head = json.dumps(_head("Prediction", version)).removesuffix("}")
     yield f'{head}, "cells": ['
     before = "\n "
@@ -68,6 +70,8 @@ def prediction(
     yield "\n]"
     if found is not None:
         yield f', "failover": {json.dumps(failover(found))}'
+    if inferences:
+        yield f', "inferred": {json.dumps(inferred(inferences)["inferred"])}'
     yield "}\n"
 
 
@@ -79,6 +83,13 @@ def _cell(service: Service | None, flow: Flow, predicted: Outcome) -> dict[str, 
         "via": flow.via,
         "predicted": outcome(predicted),
     }
+
+
+def inferred(inferences: Sequence[Inference]) -> dict[str, Any]:
+    """What was found of a real cluster beside its objects; nothing for another input."""
+    if not inferences:
+        return {}
+    return {"inferred": [asdict(one) for one in inferences]}
 
 
 def failover(found: Failover) -> dict[str, Any]:
@@ -200,8 +211,8 @@ def _trial(trial: Trial) -> dict[str, Any]:
     }
 
 
-def difference(found: Difference) -> str:
-    """A Difference document."""
+def difference(found: Difference, inferences: Sequence[Inference] = ()) -> str:
+    """A Difference document. inferences: of a real cluster."""
     return document(
         "Difference",
         found.cluster.kube_version,
@@ -232,6 +243,7 @@ def difference(found: Difference) -> str:
             ],
             "liveConnectionsCut": False,
             "advice": list(found.advice),
+            **inferred(inferences),
         },
     )
 
@@ -260,8 +272,8 @@ def _share(one: Share) -> dict[str, Any]:
     }
 
 
-def check(found: Check) -> str:
-    """A Check document."""
+def check(found: Check, inferences: Sequence[Inference] = ()) -> str:
+    """A Check document. inferences: of a real cluster."""
     return document(
         "Check",
         found.cluster.kube_version,
@@ -293,6 +305,7 @@ def check(found: Check) -> str:
                 for one in found.findings
             ],
             "notes": list(found.notes),
+            **inferred(inferences),
         },
     )
 
