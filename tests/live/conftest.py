@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -108,3 +109,22 @@ def namespace(live: Live) -> Iterator[str]:
         yield name
     finally:
         live.kubectl("delete", "namespace", name, "--wait=false")
+
+
+@pytest.fixture
+def lab(live: Live) -> Live:
+    """The lab; not for a cluster of somebody's."""
+    if not live.is_lab:
+        pytest.skip("does to nodes what only a lab puts up with")
+    return live
+
+
+@pytest.fixture
+def local(live: Live, namespace: str) -> Iterator[str]:
+    """The namespace, with its Service's policy at Local."""
+    patch = "patch", "svc", "traffic-test", "-p"
+    live.kubectl("-n", namespace, *patch, '{"spec": {"externalTrafficPolicy": "Local"}}')
+    time.sleep(1)  # a patch takes effect within a second
+    yield namespace
+    live.kubectl("-n", namespace, *patch, '{"spec": {"externalTrafficPolicy": "Cluster"}}')
+    time.sleep(1)

@@ -20,6 +20,7 @@ _VERBS: Mapping[str, str] = {
     "diff": "What an update of a Service changes, worst first, and what would make it safe.",
     "check": "What is wrong with manifests, and whether requirements hold: for CI.",
     "lab": "A cluster that stays, with an API for kubectl: up, down, exec, shell, kubeconfig.",
+    "probe": "A Service of a real cluster tried from here, and compared with the prediction.",
     "schema": "The JSON Schema of an output.",
     "doctor": "What this machine can do, and the remedy for what it cannot.",
 }

@@ -12,7 +12,6 @@ from ..errors import UsageError
 from .source import Input
 
 if TYPE_CHECKING:
-    from ..live.kubectl import Kubectl
     from ..live.snapshot import Snapshot
 
 _Command: TypeAlias = Callable[..., Any]
@@ -42,12 +41,6 @@ class Chosen(NamedTuple):
         """Whether a real cluster is meant at all."""
         return self.context is not None or self.kubeconfig is not None
 
-    def kubectl(self) -> Kubectl:
-        """Ready to ask it."""
-        from ..live.kubectl import Access, Kubectl
-
-        return Kubectl(Access(self.context, self.kubeconfig))
-
     def input(self, given: Input, service: str | None) -> Input:
         """The same input with what is read of the cluster, if one is meant.
 
@@ -60,12 +53,23 @@ class Chosen(NamedTuple):
         if self.everywhere and (given.namespace or service):
             also = f"-n {given.namespace}" if given.namespace else service
             raise UsageError(f"both -A and {also} are given", "Keep only one.")
-        kubectl = self.kubectl()
-        context = kubectl.context()
-        namespace = None if self.everywhere else given.namespace or context.namespace
+        return self.snapshot(given)[0]
+
+    def snapshot(
+        self, given: Input, *, verdict: bool = True, here: bool = False
+    ) -> tuple[Input, Snapshot]:
+        """The input with what is read of the cluster, and what was read. verdict: whether to refuse
+        a cluster whose proxies' rules are not known. here: whether the client is this machine."""
+        from ..live.kubectl import Access, Kubectl
         from ..live.snapshot import take
 
-        return with_snapshot(given._replace(namespace=namespace), take(kubectl, context, namespace))
+        kubectl = Kubectl(Access(self.context, self.kubeconfig))
+        context = kubectl.context()
+        namespace = None if self.everywhere else given.namespace or context.namespace
+        found = take(kubectl, context, namespace)
+        client = _own_addresses(found) if here else {}
+        given = given._replace(namespace=namespace)
+        return _with_snapshot(given, found, client, verdict=verdict), found
 
 
 def cluster_options(everywhere: bool = True) -> Callable[[_Command], _Command]:
@@ -84,7 +88,22 @@ def cluster_options(everywhere: bool = True) -> Callable[[_Command], _Command]:
     return decorate
 
 
-def with_snapshot(given: Input, snapshot: Snapshot) -> Input:
+def _own_addresses(snapshot: Snapshot) -> dict[str, Any]:
+    """The section of a Lab document that says which client this machine is to the nodes."""
+    from ipaddress import ip_address
+
+    from ..live.dialling import own_address
+
+    found: dict[int, str] = {}
+    for text in (text for machine in snapshot.machines[:1] for text in machine.internal):
+        if own := own_address(ip_address(text)):
+            found.setdefault(own.version, str(own))
+    return {"client": {"addresses": list(found.values())}} if found else {}
+
+
+def _with_snapshot(
+    given: Input, snapshot: Snapshot, client: dict[str, Any], *, verdict: bool
+) -> Input:
     """An Input that is a snapshot's, beside the Lab files given with it. What the user says goes
     before what was inferred. Raises UsageError for other files, or a proxy of unknown rules."""
     from ..manifests import Document, read_files
@@ -100,11 +119,11 @@ def with_snapshot(given: Input, snapshot: Snapshot) -> Input:
                 "Beside --context only a Lab file says something; leave the other files out.",
             )
         lab |= document.object
-    if said := snapshot.lab | lab:
+    if said := snapshot.lab | client | lab:
         source = Source(f"context {snapshot.context.name}", "")
         head = {"apiVersion": "secondhop/v1", "kind": "Lab"}
         documents.append(Document(head | said, source, start=0))
-    mode = given.proxy_mode or (None if "proxy" in lab else _mode(snapshot))
+    mode = given.proxy_mode or (None if "proxy" in lab else _mode(snapshot, verdict))
     version = given.kube_version or (str(snapshot.version) if snapshot.version else None)
     return given._replace(
         proxy_mode=mode,
@@ -115,12 +134,14 @@ def with_snapshot(given: Input, snapshot: Snapshot) -> Input:
     )
 
 
-def _mode(snapshot: Snapshot) -> str:
+def _mode(snapshot: Snapshot, verdict: bool) -> str:
     """The mode that was found. Raises UsageError, with what it was found by, if no verdict can be
-    given for it."""
+    given for it, and one is wanted."""
     from ..predict.modelled import UNMODELLED
 
     proxy = snapshot.proxy
+    if not (proxy.modelled or verdict):
+        return "iptables"
     if not proxy.modelled:
         why = UNMODELLED.get(proxy.mode, "what serves Services there is not known here")
         raise UsageError(

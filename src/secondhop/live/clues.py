@@ -30,12 +30,13 @@ class Agent(NamedTuple):
 
 
 class Machine(NamedTuple):
-    """A node: annotations that say something, its kubelet's version, its ExternalIPs."""
+    """A node: annotations that say something, its kubelet's version, both kinds of address."""
 
     name: str
     notes: Mapping[str, str]
     kubelet: str
-    external: tuple[str, ...]
+    external: tuple[str, ...] = ()
+    internal: tuple[str, ...] = ()
 
     @property
     def arguments(self) -> dict[str, list[str]] | None:
@@ -70,12 +71,15 @@ def machine(node: Object) -> Machine:
     """What a Node object says."""
     notes = node["metadata"].get("annotations") or {}
     status = node.get("status") or {}
-    addresses = status.get("addresses") or ()
+    of: dict[str, list[str]] = {"ExternalIP": [], "InternalIP": []}
+    for one in status.get("addresses") or ():
+        of.setdefault(one.get("type"), []).append(one["address"])
     return Machine(
         node["metadata"]["name"],
         {key: notes[key] for key in _NOTED if notes.get(key)},
         (status.get("nodeInfo") or {}).get("kubeletVersion") or "",
-        tuple(one["address"] for one in addresses if one.get("type") == "ExternalIP"),
+        tuple(of["ExternalIP"]),
+        tuple(of["InternalIP"]),
     )
 
 

@@ -39,8 +39,9 @@ _LOGIN = re.compile(
     r"\bUnauthorized\b|must be logged in|getting credentials|asked for.*credentials"
 )
 _CONFIG = re.compile(
-    r"context \S+ does not exist|cannot locate context|context was not found|no context exists|invalid configuration"
-    r"|error loading config file|no configuration has been provided|current-context"
+    r"context \S+ does not exist|cannot locate context|context was not found|no context exists"
+    r"|invalid configuration|error loading config file|no configuration has been provided"
+    r"|current-context"
     r"|\.kube/config|stat .*: no such file",
 )
 _SECRET = re.compile(r"(?i)\b(bearer|token|password|secret)(\W{1,3})\S+")

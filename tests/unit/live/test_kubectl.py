@@ -102,7 +102,8 @@ def test_what_does_not_pass_is_told_at_once(
     assert len(kubectl.calls) == 1
 
 
-def test_a_slow_server_is_given_up(kubectl: StandIn) -> None:
+def test_a_slow_server_is_given_up(kubectl: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("secondhop.live.kubectl._GRACE", 0.1)
     kubectl.faults([{"on": "pods", "sleep": 60}])
     before = time.monotonic()
     with pytest.raises(ClusterError, match=r"no answer within 0\.1 s to: list pods") as caught:

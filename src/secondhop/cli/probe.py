@@ -1,0 +1,161 @@
+"""`secondhop probe`: a Service of a real cluster tried with packets, touching nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from typing import TYPE_CHECKING, NamedTuple
+
+import click
+
+from ..errors import UsageError
+from .cluster import Chosen, cluster_options
+from .source import Input, choose, input_options, proxy_options
+
+if TYPE_CHECKING:
+    from ..live.snapshot import Snapshot
+    from ..live.telling import Teller
+    from ..manifests import World
+    from ..model.cluster import Service
+    from ..model.probing import Probe
+
+_DISAGREE = 4
+_LAST_NODE_PORT = 32767
+
+
+class _Dialling(NamedTuple):
+    """How to dial. seconds: until silence is silence."""
+
+    seconds: float
+    teller: Teller
+    attempts: int
+
+
+@click.command()
+@click.argument("service", metavar="svc/NAME")
+@cluster_options(everywhere=False)
+@input_options
+@proxy_options
+@click.option(
+    "--attempts",
+    type=click.IntRange(1, 1000),
+    default=12,
+    show_default=True,
+    help="Fresh connections to each address.",
+)
+@click.option(
+    "--connect-timeout",
+    "seconds",
+    type=click.FloatRange(0.05, 60),
+    default=2.0,
+    show_default=True,
+    help="Seconds after which silence is silence.",
+)
+@click.option(
+    "--source-from",
+    "pattern",
+    metavar="REGEX",
+    help="Its first group finds the address that the backend saw in the page at /.",
+)
+@click.option(
+    "-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True
+)
+def command(
+    service: str,
+    files: tuple[str, ...],
+    namespace: str | None,
+    proxy_mode: str | None,
+    kube_version: str | None,
+    attempts: int,
+    seconds: float,
+    pattern: str | None,
+    output: str,
+    cluster: Chosen,
+) -> None:
+    """Try every address of a Service of a real cluster from this machine, and compare.
+
+    Node ports on every node, load balancer and external addresses, health check node ports: who
+    answers, how fast, and, where the backend tells, which pod and which source address it saw. Only
+    reads the cluster. Without --context kubectl's current one. An address that nothing answers at
+    is told apart from one that a rule drops at. Exit 4 where prediction and packets disagree.
+    """
+    from ..live.telling import by_pattern, known
+
+    teller = known if pattern is None else by_pattern(pattern)
+    begun = time.monotonic()
+    given, snapshot = cluster.snapshot(
+        Input(files, namespace, proxy_mode, kube_version), verdict=False, here=True
+    )
+    world = given.world(given.documents())
+    chosen = choose(world, service, given.namespace)
+    predicted = snapshot.proxy.modelled or proxy_mode is not None
+    found = _probe(world, chosen, snapshot, _Dialling(seconds, teller, attempts), predicted)
+    _print(world, chosen, found, time.monotonic() - begun, output)
+    if not found.agree:
+        sys.exit(_DISAGREE)
+
+
+def _probe(
+    world: World, service: Service, snapshot: Snapshot, how: _Dialling, predicted: bool
+) -> Probe:
+    """Everything tried and judged. predicted: whether there is a prediction to compare with."""
+    from ..experiment.entrances import entrances, expected, sender
+    from ..experiment.judging import Judge
+    from ..live.dialling import Dialler, own_address
+    from ..live.probing import probe
+    from ..model.flow import Flow
+
+    external = {machine.name: machine.external for machine in snapshot.machines}
+    ways = []
+    for entrance in entrances(world.cluster, service, external):
+        own = own_address(entrance.destination.address)
+        if own is not None:
+            ways.append((entrance, sender(world.cluster, own)))
+    if not ways:
+        raise UsageError(
+            f"Service {service} (type {service.type}) has no TCP address to dial from here",
+            "Name a Service of type NodePort or LoadBalancer, or one with externalIPs.",
+        )
+    flows = [(Flow(source, entrance.destination), entrance.node) for entrance, source in ways]
+    dialler = Dialler(how.seconds, how.teller)
+    tried = asyncio.run(probe(dialler, flows, _controls(world, service), how.attempts))
+    told = [expected(world.cluster, source, e) if predicted else () for e, source in ways]
+    judge = Judge(world.cluster, service, sources_known=snapshot.network.source_known)
+    return judge.judge(zip(tried, told, strict=True))
+
+
+def _controls(world: World, service: Service) -> dict[int, str]:
+    """Ports of a node that tell whether it can be reached: those of its own programs, another
+    Service's, and one that nobody has, which a node refuses."""
+    from ..live.probing import KNOWN_PORTS
+    from ..model.probing import NOBODYS
+
+    ports = {
+        port.node_port: f"Service {one}"
+        for one in world.cluster.services
+        if one != service and one.external_traffic_policy == "Cluster"
+        for port in one.ports
+        if port.node_port and port.protocol == "TCP"
+    }
+    taken = {port.node_port for one in world.cluster.services for port in one.ports}
+    free = next(port for port in range(_LAST_NODE_PORT, 0, -1) if port not in taken)
+    return dict([*ports.items()][:1]) | KNOWN_PORTS | {free: NOBODYS}
+
+
+def _print(world: World, service: Service, found: Probe, elapsed: float, output: str) -> None:
+    if output == "json":
+        from ..report import json
+
+        version = world.cluster.kube_version
+        click.echo(json.probe(service, found, elapsed, world.notes, world.inferences, version))
+        return
+    from ..report import layout
+    from ..report.probe import report
+
+    lines = report(service, found, elapsed, world.cluster.kube_version)
+    for line in layout.with_doubts(lines, world.inferences):
+        click.echo(line)
+    click.echo()
+    for line in layout.basis("Tried from here", world.cluster, world.notes, world.skipped):
+        click.echo(line)
