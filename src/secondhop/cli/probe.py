@@ -119,13 +119,13 @@ def _probe(
         )
     flows = [(Flow(source, entrance.destination), entrance.node) for entrance, source in ways]
     dialler = Dialler(how.seconds, how.teller)
-    tried = asyncio.run(probe(dialler, flows, _controls(world, service), how.attempts))
+    tried = asyncio.run(probe(dialler, flows, controls(world, service), how.attempts))
     told = [expected(world.cluster, source, e) if predicted else () for e, source in ways]
     judge = Judge(world.cluster, service, sources_known=snapshot.network.source_known)
     return judge.judge(zip(tried, told, strict=True))
 
 
-def _controls(world: World, service: Service) -> dict[int, str]:
+def controls(world: World, service: Service) -> dict[int, str]:
     """Ports of a node that tell whether it can be reached: those of its own programs, another
     Service's, and one that nobody has, which a node refuses."""
     from ..live.probing import KNOWN_PORTS

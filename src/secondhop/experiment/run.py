@@ -3,42 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from ..lab.client import Lab
 from ..manifests import World, with_policy, with_readiness
-from ..model.cluster import Cluster, Policy, Service
+from ..model.cluster import Policy, Service
 from ..model.fate import Outcome, Trial
 from ..model.flow import Flow
 from ..predict import predict
+from .events import Applied, Event, Held, Probed
 from .fit import refuse_unfit
 from .plan import flows, policies
 
 ATTEMPTS = 12
-
-
-@dataclass(frozen=True, slots=True)
-class Applied:
-    """The objects stand like this now, and the nodes' kernels agree."""
-
-    policy: Policy
-    cluster: Cluster
-
-
-@dataclass(frozen=True, slots=True)
-class Probed:
-    """One row, and the first reply as it came."""
-
-    trial: Trial
-    reply: str
-
-
-@dataclass(frozen=True, slots=True)
-class Held:
-    """Connections from before a patch that answered once more after it, and how many there were."""
-
-    alive: int
-    total: int
 
 
 def run(
@@ -48,7 +25,7 @@ def run(
     *,
     attempts: int = ATTEMPTS,
     wait_timeouts: bool = False,
-) -> Iterator[Applied | Probed | Held]:
+) -> Iterator[Event]:
     """The experiment on a new lab, step by step.
 
     attempts: fresh connections a row. wait_timeouts: wait every drop out as curl would instead of

@@ -10,8 +10,8 @@ from ipaddress import ip_address
 
 from ..model.cluster import Address
 from ..model.fate import Fate, Observation, Seen
-from ..model.flow import Destination
-from ..model.probing import Answer
+from ..model.flow import Destination, Flow
+from ..model.probing import Answer, Tried
 from .telling import Conversation, Teller, Told
 
 _REPLY_SECONDS = 3.0
@@ -32,13 +32,14 @@ _MEANT = {
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One connection. connect_ms: the handshake; status: of an HTTP reply."""
+    """One connection. connect_ms: the handshake; status: of an HTTP reply; page: the first."""
 
     fate: Fate
     evidence: str
     told: Told = _NOTHING
     connect_ms: float | None = None
     status: int | None = None
+    page: str = ""
 
 
 def own_address(toward: Address) -> Address | None:
@@ -60,16 +61,35 @@ class Dialler:
         self._teller = teller
         self._room = asyncio.Semaphore(_AT_ONCE)
 
-    async def observe(self, to: Destination, attempts: int) -> tuple[Observation, int | None]:
-        """That many fresh connections at once, summed up, and the status of an HTTP reply."""
+    async def observe(self, flow: Flow, node: str | None, attempts: int) -> Tried:
+        """That many fresh connections at once, summed up."""
+        to = flow.destination
         made = await asyncio.gather(*(self.attempt(to) for _ in range(attempts)))
-        return summary(made), next((a.status for a in made if a.status is not None), None)
+        told = next((a for a in made if a.status is not None), made[0])
+        return Tried(flow, summary(made), node, status=told.status, page=told.page)
+
+    async def hold(self, to: Destination) -> Line | None:
+        """A connection that has been answered once and stays open; None if there is none."""
+        line = await self._connect(to)
+        if isinstance(line, Attempt):
+            return None
+        return line if await self.holds(line, to) else None
+
+    async def holds(self, line: Line, to: Destination) -> bool:
+        """Whether an open connection still answers; closes it if not."""
+        try:
+            async with asyncio.timeout(_REPLY_SECONDS):
+                await line.get("/", str(to))
+        except (OSError, EOFError, ValueError, TimeoutError):
+            line.close()
+            return False
+        return True
 
     async def answer(self, address: Address, port: int) -> Answer:
         """What comes back from a port, be it a refusal."""
         async with self._room:
             line = await self._connect(Destination("address", address, port))
-        if isinstance(line, _Line):
+        if isinstance(line, Line):
             line.close()
             return "connected"
         return "refused" if line.fate in (Fate.CLOSED, Fate.REJECTED) else "silent"
@@ -83,7 +103,7 @@ class Dialler:
             try:
                 async with asyncio.timeout(_REPLY_SECONDS):
                     told = await _converse(line, self._teller(), str(to))
-                return Attempt(Fate.DELIVERED, "", told, line.connect_ms, line.status)
+                return Attempt(Fate.DELIVERED, "", told, line.connect_ms, line.status, line.page)
             except (OSError, EOFError, ValueError, TimeoutError) as error:
                 # Connected is delivered; what follows is the program's own protocol.
                 said = f"connected; no HTTP reply ({error or type(error).__name__})"
@@ -91,7 +111,7 @@ class Dialler:
             finally:
                 line.close()
 
-    async def _connect(self, to: Destination) -> _Line | Attempt:
+    async def _connect(self, to: Destination) -> Line | Attempt:
         family = socket.AF_INET if to.address.version == 4 else socket.AF_INET6
         sock = socket.socket(family, socket.SOCK_STREAM)
         sock.setblocking(False)
@@ -109,23 +129,30 @@ class Dialler:
                 return _refused(sock, error)
             finally:
                 sock.close()
-        return _Line(sock, (loop.time() - begun) * 1000)
+        return Line(sock, (loop.time() - begun) * 1000)
 
 
-class _Line:
+class Line:
     """An open connection for HTTP/1.1."""
 
     def __init__(self, sock: socket.socket, connect_ms: float) -> None:
         self._sock = sock
         self.connect_ms = connect_ms
         self.status: int | None = None
+        self.page = ""
 
     def close(self) -> None:
+        """Hang up."""
         self._sock.close()
 
     async def get(self, path: str, host: str) -> str:
         """The body of `GET path`, cut short where it is long. Raises OSError, EOFError and
         ValueError."""
+        body = (await self._body(path, host)).decode("utf-8", "replace")
+        self.page = self.page or body
+        return body
+
+    async def _body(self, path: str, host: str) -> bytes:
         loop = asyncio.get_running_loop()
         request = f"GET {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: secondhop\r\n\r\n"
         await loop.sock_sendall(self._sock, request.encode())
@@ -138,11 +165,11 @@ class _Line:
         self.status = int(status)
         fields = {k.strip().lower(): v.strip() for k, _, v in (x.partition(":") for x in lines[1:])}
         if fields.get("transfer-encoding", "").lower() == "chunked":
-            return _unchunked(await self._until(body, b"0\r\n\r\n")).decode("utf-8", "replace")
+            return _unchunked(await self._until(body, b"0\r\n\r\n"))
         size = int(fields["content-length"]) if "content-length" in fields else _MOST
         while len(body) < min(size, _MOST) and (part := await loop.sock_recv(self._sock, 65536)):
             body += part
-        return body.decode("utf-8", "replace")
+        return body
 
     async def _until(self, data: bytes, end: bytes) -> bytes:
         loop = asyncio.get_running_loop()
@@ -165,7 +192,7 @@ def _unchunked(data: bytes) -> bytes:
     return body
 
 
-async def _converse(line: _Line, conversation: Conversation, host: str) -> Told:
+async def _converse(line: Line, conversation: Conversation, host: str) -> Told:
     try:
         path = next(conversation)
         while True:

@@ -6,7 +6,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import re
 import signal
 import subprocess
 import time
@@ -15,6 +14,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 from ..errors import ClusterError
+from .failures import BUSY, PASSING, failure, late
 
 Object: TypeAlias = dict[str, Any]
 _T = TypeVar("_T")
@@ -28,23 +28,6 @@ _AT_ONCE = 4
 _GRACE = 2.0
 """Seconds that kubectl has beyond its own --request-timeout."""
 _PROGRAM = "kubectl"
-
-_STATUS = re.compile(r"^Error from server \((\w+)\): (.*)", re.M | re.S)
-_PASSING = re.compile(
-    r"connection reset|\bEOF\b|TLS handshake timeout|http2: |connection lost|i/o timeout"
-    r"|currently unable to handle|Client\.Timeout|request timed out",
-)
-_BUSY = ("TooManyRequests", "InternalError", "ServiceUnavailable", "ServerTimeout", "Timeout")
-_LOGIN = re.compile(
-    r"\bUnauthorized\b|must be logged in|getting credentials|asked for.*credentials"
-)
-_CONFIG = re.compile(
-    r"context \S+ does not exist|cannot locate context|context was not found|no context exists"
-    r"|invalid configuration|error loading config file|no configuration has been provided"
-    r"|current-context"
-    r"|\.kube/config|stat .*: no such file",
-)
-_SECRET = re.compile(r"(?i)\b(bearer|token|password|secret)(\W{1,3})\S+")
 
 
 class Access(NamedTuple):
@@ -107,6 +90,10 @@ class Kubectl:
         self._running: set[subprocess.Popen[str]] = set()
         self._ended = False
 
+    def anew(self) -> Kubectl:
+        """The same, for after an interrupt that ended this one."""
+        return Kubectl(self._access, self._seconds)
+
     def context(self) -> Context:
         """The chosen context; asks nobody but the kubeconfig. kubectl leaves secrets out."""
         command = ["config", "view", "--minify", "--output=json"]
@@ -126,7 +113,7 @@ class Kubectl:
     def get(self, right: Right) -> Object | None:
         """One object; None if there is none."""
         try:
-            found: Object = json.loads(self._read(right.path, str(right), right))
+            found: Object = json.loads(self._read(right.path, str(right)))
         except ClusterError as error:
             if error.reason == "NotFound":
                 return None
@@ -168,32 +155,55 @@ class Kubectl:
         following = ""
         while True:
             asked = {"limit": PAGE} | ({"continue": following} if following else {})
-            found = json.loads(self._read(f"{right.path}?{urlencode(asked)}", str(right), right))
+            found = json.loads(self._read(f"{right.path}?{urlencode(asked)}", str(right)))
             kind, version = str(found["kind"]).removesuffix("List"), found["apiVersion"]
             yield [{"apiVersion": version, "kind": kind} | item for item in found["items"] or ()]
             following = found["metadata"].get("continue") or ""
             if not following:
                 return
 
-    def _read(self, path: str, doing: str, right: Right | None = None) -> str:
-        """The body of a GET, which may be sent again as often as it takes."""
-        command = ["get", f"--raw={path}"]
+    def apply(self, objects: Sequence[Object], doing: str) -> None:
+        """Make objects so; asked twice it changes nothing."""
+        whole = json.dumps({"apiVersion": "v1", "kind": "List", "items": objects})
+        self._again(["apply", "--validate=false", "--filename=-"], doing, whole)
+
+    def patch(self, resource: str, name: str, namespace: str, change: Object) -> None:
+        """Set fields of one object; asked twice it changes nothing."""
+        words = ["patch", resource, name, f"--namespace={namespace}", "--type=merge"]
+        self._again([*words, f"--patch={json.dumps(change)}"], f"patch {resource}/{name}")
+
+    def delete_namespace(self, name: str) -> None:
+        """Have a namespace deleted with all that is in it; does not wait until it is gone."""
+        words = ["delete", "namespace", name, "--ignore-not-found", "--wait=false"]
+        self._again(words, f"delete namespaces/{name}")
+
+    def execute(self, namespace: str, pod: str, words: Sequence[str]) -> str:
+        """What a program inside a pod prints."""
+        command = ["exec", f"--namespace={namespace}", pod, "--", *words]
+        return self._run(command, f"run {words[0]} in pod {namespace}/{pod}")
+
+    def _read(self, path: str, doing: str) -> str:
+        """The body of a GET."""
+        return self._again(["get", f"--raw={path}"], doing)
+
+    def _again(self, command: Sequence[str], doing: str, given: str | None = None) -> str:
+        """What kubectl prints for a request that may be sent as often as it takes."""
         for pause in _PAUSES:
             try:
-                return self._run(command, doing, right)
+                return self._run(command, doing, given)
             except ClusterError as error:
-                if self._ended or error.reason not in (*_BUSY, "Passing"):
+                if self._ended or error.reason not in (*BUSY, PASSING):
                     raise
             time.sleep(pause)
-        return self._run(command, doing, right)
+        return self._run(command, doing, given)
 
-    def _run(self, command: Sequence[str], doing: str, right: Right | None = None) -> str:
+    def _run(self, command: Sequence[str], doing: str, given: str | None = None) -> str:
         timeout = f"--request-timeout={self._seconds:g}s"
         argv = [_PROGRAM, *self._access.options, timeout, *command]
         try:
             process = subprocess.Popen(
                 argv,
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.DEVNULL if given is None else subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 text=True,
@@ -213,57 +223,18 @@ class Kubectl:
             try:
                 if self._ended:
                     _end(process)
-                out, said = process.communicate(timeout=self._seconds + _GRACE)
+                out, said = process.communicate(given, timeout=self._seconds + _GRACE)
             except subprocess.TimeoutExpired:
                 _end(process)
-                raise _late(doing, self._seconds) from None
+                raise late(doing, self._seconds) from None
             except BaseException:
                 _end(process)
                 raise
             finally:
                 self._running.discard(process)
         if process.returncode:
-            raise self._failure(said.strip(), doing, right)
+            raise failure(said.strip(), doing, self._access.context, self._seconds)
         return out
-
-    def _failure(self, said: str, doing: str, right: Right | None) -> ClusterError:
-        """What kubectl's complaint means."""
-        said = _SECRET.sub(r"\1\2…", said)
-        where = f" (context {self._access.context})" if self._access.context else ""
-        status = _STATUS.search(said)
-        reason, text = (status[1], status[2]) if status else ("", said.removeprefix("error: "))
-        text = " ".join(text.split()) or "kubectl said nothing"
-        if reason == "Forbidden":
-            return ClusterError(
-                f"not allowed{where}: {doing}",
-                f"The server: {text}. Ask for that right; docs/examples/rbac.yaml has them all.",
-                reason,
-            )
-        if reason == "Unauthorized" or _LOGIN.search(said):
-            return ClusterError(
-                f"the cluster does not accept the credentials{where}: {text}",
-                "Log in again as you do for kubectl, and try `kubectl get nodes`.",
-                "Unauthorized",
-            )
-        if reason:
-            return ClusterError(
-                f"could not {doing}{where}: {reason}: {text}",
-                "Try again; if it stays so, ask who runs the cluster.",
-                reason,
-            )
-        if _CONFIG.search(said):
-            return ClusterError(
-                f"the kubeconfig does not lead to a cluster{where}: {text}",
-                "`kubectl config get-contexts` lists what --context can be.",
-                "Config",
-            )
-        if "Client.Timeout" in said or "context deadline exceeded" in said:
-            return _late(doing, self._seconds)
-        return ClusterError(
-            f"the cluster cannot be reached{where}: {text}",
-            "Is the address right, and is a VPN needed? `kubectl get nodes` must work first.",
-            "Passing" if _PASSING.search(said) else "Unreachable",
-        )
 
 
 def _result(future: Future[_T]) -> _T | ClusterError:
@@ -271,14 +242,6 @@ def _result(future: Future[_T]) -> _T | ClusterError:
     if isinstance(error, ClusterError):
         return error
     return future.result()
-
-
-def _late(doing: str, seconds: float) -> ClusterError:
-    return ClusterError(
-        f"no answer within {seconds:g} s to: {doing}",
-        "Is the API server overloaded, or the way to it? Try again, or with -n for one namespace.",
-        "Deadline",
-    )
 
 
 def _end(process: subprocess.Popen[str]) -> None:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from ..model.cluster import Address
-from ..model.fate import Fate
+from ..model.fate import Fate, Observation
 from ..model.flow import Destination, Flow
 from ..model.probing import Control, Tried
-from .dialling import Dialler
+from .dialling import Attempt, Dialler
 
+_POLL_SECONDS = 0.2
 KNOWN_PORTS = {10250: "kubelet", 10256: "kube-proxy's health check", 22: "SSH"}
 """Ports of a node at which something usually answers, be it a refusal."""
 
@@ -28,8 +30,8 @@ async def probe(
 
     async def one(flow: Flow, node: str | None) -> Tried:
         to = flow.destination
-        seen, status = await dialler.observe(to, 1 if _is_health(to) else attempts)
-        tried = Tried(flow, seen, node, status=status)
+        tried = await dialler.observe(flow, node, 1 if _is_health(to) else attempts)
+        seen = tried.observed
         if seen.seen or not (tried.silent or Fate.DELIVERED in seen.fates):
             return tried
         if to.address not in asked:
@@ -49,3 +51,31 @@ async def _ask(dialler: Dialler, address: Address, controls: dict[int, str]) -> 
         Control(port, what, answer)
         for (port, what), answer in zip(controls.items(), answers, strict=True)
     )
+
+
+async def settle(
+    dialler: Dialler, destinations: Mapping[Destination, Observation | None], seconds: float
+) -> list[Destination]:
+    """Wait until a change has reached every node: until each address does something else than
+    before. destinations: with what was seen there before; None: wait until it answers at all. Gives
+    those that did not change in time."""
+
+    async def one(to: Destination, before: Observation | None) -> bool:
+        deadline = time.monotonic() + seconds
+        while not _other(await dialler.attempt(to), before):
+            if time.monotonic() > deadline:
+                return False
+            await asyncio.sleep(_POLL_SECONDS)
+        return True
+
+    done = await asyncio.gather(*(one(to, before) for to, before in destinations.items()))
+    return [to for to, changed in zip(destinations, done, strict=True) if not changed]
+
+
+def _other(now: Attempt, before: Observation | None) -> bool:
+    if before is None:
+        return now.fate is Fate.DELIVERED
+    if now.fate not in before.fates:
+        return True
+    sources = {seen.source_ip for seen in before.seen}
+    return bool(now.told.source) and now.told.source not in sources

@@ -29,13 +29,14 @@ NOBODYS = "nobody's"
 @dataclass(frozen=True, slots=True)
 class Tried:
     """One address. node: whose it is, None where the network decides. controls: only where nobody
-    told who answers. status: of the HTTP reply, if there was one."""
+    told who answers. status, page: of an HTTP reply, if there was one."""
 
     flow: Flow
     observed: Observation
     node: str | None = None
     controls: tuple[Control, ...] = ()
     status: int | None = None
+    page: str = ""
 
     @property
     def silent(self) -> bool:

@@ -30,8 +30,10 @@ def experiment(
     elapsed: float,
     notes: Sequence[str],
     version: KubeVersion,
+    inferences: Sequence[Inference] = (),
 ) -> str:
-    """An Experiment document. elapsed: seconds; notes: what was assumed or left out."""
+    """An Experiment document. elapsed: seconds; notes: what was assumed or left out; inferences: of
+    a real cluster."""
     return document(
         "Experiment",
         version,
@@ -42,6 +44,7 @@ def experiment(
             "trials": [_trial(t) for t in trials],
             "claims": [asdict(claim) for claim in claims],
             "notes": list(notes),
+            **inferred(inferences),
         },
     )
 

@@ -11,15 +11,16 @@ import pytest
 from secondhop.live.dialling import Dialler, own_address
 from secondhop.live.telling import known
 from secondhop.model.fate import Fate, Seen
-from secondhop.model.flow import Destination
+from secondhop.model.flow import Destination, Flow, Source
 
 LOOPBACK = ip_address("127.0.0.1")
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 PAGE = b"Hostname: web-0\nRemoteAddr: 192.0.2.9:1\n"
 
 
-def at(port: int) -> Destination:
-    return Destination("nodePort", LOOPBACK, port, "TCP", "n0")
+def to(port: int) -> Flow:
+    here = Source("client", "client", LOOPBACK)
+    return Flow(here, Destination("nodePort", LOOPBACK, port, "TCP", "n0"))
 
 
 @contextlib.asynccontextmanager
@@ -49,8 +50,10 @@ CHUNKED = (
 def test_who_answers_and_whom_it_saw(answer: bytes) -> None:
     async def main() -> None:
         async with serving(answer) as port:
-            seen, status = await Dialler(5, known).observe(at(port), 3)
-        assert (seen.fate, seen.attempts, status) == (Fate.DELIVERED, 3, 200)
+            tried = await Dialler(5, known).observe(to(port), "n0", 3)
+        seen = tried.observed
+        assert (seen.fate, seen.attempts, tried.status) == (Fate.DELIVERED, 3, 200)
+        assert tried.page == PAGE.decode()
         assert seen.seen == {Seen("web-0", "192.0.2.9"): 3}
         assert len(seen.connect_ms) == 3
         assert seen.evidence == ""
@@ -65,7 +68,7 @@ def test_who_answers_and_whom_it_saw(answer: bytes) -> None:
 def test_what_speaks_something_else_is_delivered_all_the_same(answer: bytes | None) -> None:
     async def main() -> None:
         async with serving(answer) as port:
-            seen, _ = await Dialler(5, known).observe(at(port), 1)
+            seen = (await Dialler(5, known).observe(to(port), "n0", 1)).observed
         assert (seen.fate, seen.seen) == (Fate.DELIVERED, {})
         assert "no HTTP reply" in seen.evidence
 
@@ -79,9 +82,9 @@ def test_a_port_that_nobody_has_is_closed_and_answers() -> None:
 
         async def main() -> None:
             dialler = Dialler(5, known)
-            seen, status = await dialler.observe(at(port), 2)
-            assert (seen.fate, status) == (Fate.CLOSED, None)
-            assert "2 of 2: RST" in seen.evidence
+            tried = await dialler.observe(to(port), "n0", 2)
+            assert (tried.observed.fate, tried.status) == (Fate.CLOSED, None)
+            assert "2 of 2: RST" in tried.observed.evidence
             assert await dialler.answer(LOOPBACK, port) == "refused"
 
         asyncio.run(main())
@@ -100,7 +103,7 @@ def test_silence_is_waited_for() -> None:
 
         async def main() -> None:
             dialler = Dialler(0.2, known)
-            seen, _ = await dialler.observe(at(port), 2)
+            seen = (await dialler.observe(to(port), "n0", 2)).observed
             assert (seen.fate, seen.evidence) == (Fate.DROPPED, "2 of 2: no answer in 0.2 s")
             assert await dialler.answer(LOOPBACK, port) == "silent"
 
