@@ -15,7 +15,7 @@ from support import deployment, enter, pod, reference, sandboxed, service, world
 
 from secondhop.errors import LabError
 from secondhop.experiment.plan import flows
-from secondhop.lab import wiring
+from secondhop.lab import barrier
 from secondhop.lab.client import Lab
 from secondhop.lab.netns import Namespace
 from secondhop.lab.rtnetlink import Netlink
@@ -127,7 +127,7 @@ def test_the_first_packet_is_never_lost() -> None:
             fresh.start(built.cluster)
             fresh.program(built.cluster)
             for flow in flows(built.cluster, chosen):
-                observed, _ = fresh.observe(flow, 3)
+                ((observed, _),) = fresh.observe([flow], 3)
                 assert observed.fates == {observed.fate: 3}, observed.evidence
                 assert max(observed.connect_ms) < 500, "a retransmission"
 
@@ -174,7 +174,7 @@ def test_the_kernels_complaint_names_the_request() -> None:
 
 def test_the_barrier_sees_a_link_that_is_not_up() -> None:
     def missing() -> str:
-        wiring._READY_SECONDS = 0.05
+        barrier._SECONDS = 0.05
         built = Wiring(reference()[0].cluster)
         far = Namespace.create("far")
         near = built.client

@@ -85,10 +85,14 @@ def test_an_image_that_is_not_there(lab: Live, monkeypatch: pytest.MonkeyPatch) 
     assert lab.kubectl(*OURS) == ""
 
 
-def program(live: Live, pid: int) -> int:
-    """The process of the run itself: in a lab, that of which `lab exec` is the grandparent."""
+def program(live: Live, pid: int) -> int | None:
+    """The process of the run itself: in a lab, that of which `lab exec` is the grandparent. None if
+    it has ended already."""
     for _ in range(2 if live.is_lab else 0):
-        pid = int(Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[0])
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        if not children:
+            return None
+        pid = int(children[0])
     return pid
 
 
@@ -106,7 +110,8 @@ def ended(live: Live, number: signal.Signals, seconds: float) -> int:
         if not process.stderr.readline().startswith("making namespace"):
             raise AssertionError
         time.sleep(seconds)
-        os.kill(program(live, process.pid), number)
+        if (running := program(live, process.pid)) is not None:
+            os.kill(running, number)
         process.communicate(timeout=90)
         return process.returncode
 

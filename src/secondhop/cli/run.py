@@ -23,6 +23,12 @@ _DISAGREE = 4
 @cluster_options(everywhere=False)
 @click.option("-v", "--verbose", is_flag=True, help="Every step as typed, with the raw reply.")
 @click.option(
+    "--all",
+    "everything",
+    is_flag=True,
+    help="Every source to every destination, as `explain --all` predicts them.",
+)
+@click.option(
     "-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True
 )
 @click.option(
@@ -52,6 +58,7 @@ def command(
     files: tuple[str, ...],
     namespace: str | None,
     verbose: bool,
+    everything: bool,
     output: str,
     wait_timeouts: bool,
     yes: bool,
@@ -69,6 +76,7 @@ def command(
     secondhop-…, which goes again however the run ends (`secondhop cleanup` after a kill -9).
     """
     if cluster.named:
+        _refuse_lab_options(everything=everything, wait_timeouts=wait_timeouts)
         from ..live.experiment import Wish
         from .stage import Asked
 
@@ -81,7 +89,8 @@ def command(
         from .showing import Showing, diagnosed
 
         world = load(files, namespace)
-        showing = Showing(world, choose(world, service, namespace), output=output, verbose=verbose)
+        chosen = choose(world, service, namespace)
+        showing = Showing(world, chosen, output=output, verbose=verbose, everything=everything)
         try:
             agree = showing.run(lab, wait_timeouts=wait_timeouts)
         except (EnvironmentUnable, LabError) as error:
@@ -89,6 +98,12 @@ def command(
             raise diagnosed(error) from error
     if not agree:
         sys.exit(_DISAGREE)
+
+
+def _refuse_lab_options(*, everything: bool, wait_timeouts: bool) -> None:
+    for name, given in (("--all", everything), ("--wait-timeouts", wait_timeouts)):
+        if given:
+            raise UsageError(f"{name} is for a lab", f"Leave {name} out on a cluster.")
 
 
 def _on_cluster(

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
 
 from ..errors import EnvironmentUnable, LabError
+from ..experiment import plan
 from ..experiment.claims import judge
 from ..experiment.events import Applied, Event, Held
 from ..manifests import World
@@ -27,14 +29,25 @@ _QUIET_SECONDS = 1.0
 class Showing:
     """One Service of a world, for one form of output.
 
-    verbose: show every step as it is made, in text.
+    verbose: show every step as it is made, in text. everything: try every source and destination
+    instead of the client and the node ports.
     """
 
-    def __init__(self, world: World, service: Service, *, output: str, verbose: bool) -> None:
+    def __init__(
+        self,
+        world: World,
+        service: Service,
+        *,
+        output: str,
+        verbose: bool,
+        everything: bool = False,
+    ) -> None:
         self._world = world
         self._service = service
         self._json = output == "json"
         self._verbose = verbose and not self._json
+        self._everything = everything
+        self._plan = plan.everything if everything else plan.flows
         self._cluster = world.cluster
         self._held = (0, 0)
         self._told = 0.0
@@ -48,11 +61,10 @@ class Showing:
         from ..experiment.fit import limits
         from ..experiment.run import run
 
-        events = run(lab, self._world, self._service, wait_timeouts=wait_timeouts)
-        cluster = self._world.cluster
-        return self.show(
-            events, "Tried on a lab", lambda: [*limits(cluster, self._service), *lab.notes]
-        )
+        world, service = self._world, self._service
+        left_out = partial(limits, world.cluster, service, everything=self._everything)
+        events = run(lab, world, service, self._plan, wait_timeouts=wait_timeouts)
+        return self.show(events, "Tried on a lab", lambda: [*left_out(), *lab.notes])
 
     def show(
         self, events: Iterable[Event], how: str, left_out: Callable[[], Sequence[str]]
@@ -73,7 +85,7 @@ class Showing:
         """What can be said where nothing can be tried."""
         from ..experiment.run import predictions
 
-        rows = predictions(self._world, self._service)
+        rows = predictions(self._world, self._service, self._plan)
         if self._json:
             click.echo(documents.predictions(self._service, rows, self._cluster.kube_version))
             return
@@ -105,7 +117,8 @@ class Showing:
             click.echo(f"{rows} tried, the last under {trial.policy}", err=True)
 
     def _report(self, elapsed: float, how: str, left_out: Sequence[str]) -> None:
-        claims = judge(self._cluster, self._service, self._trials, self._held)
+        outside = [trial for trial in self._trials if trial.flow.is_reference]
+        claims = judge(self._cluster, self._service, outside, self._held)
         if self._json:
             notes = [*self._world.notes, *left_out]
             click.echo(
@@ -123,7 +136,13 @@ class Showing:
         version = self._cluster.kube_version
         many = Paths(self._world.cluster).placements.of_service(self._service) is not None
         lines = text.experiment(
-            self._service, self._trials, claims, elapsed, version, one_of_many=many
+            self._service,
+            self._trials,
+            claims,
+            elapsed,
+            version,
+            one_of_many=many,
+            everything=self._everything,
         )
         for line in layout.with_doubts(lines, self._world.inferences):
             click.echo(line)

@@ -21,6 +21,13 @@ class Rules(NamedTuple):
     nftables: Table | None
 
 
+def families(cluster: Cluster) -> list[Family]:
+    """The families that have a proxy: of which some node has an address."""
+    known = {address.version for node in cluster.nodes for address in node.addresses}
+    every: tuple[Family, ...] = (4, 6)
+    return [family for family in every if family in known]
+
+
 def rules(cluster: Cluster, node: Node, *, counters: bool, family: Family = 4) -> Rules:
     """What the node's kernel should hold. counters: as `iptables.layout.rules` takes them."""
     overlay = flannel.rules(cluster, node, family)

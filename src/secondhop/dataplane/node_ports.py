@@ -42,15 +42,21 @@ def answering_addresses(cluster: Cluster, node: Node, family: Family) -> list[Ad
 
     An IPv6 loopback address never answers, an IPv4 one only with localhost node ports.
     """
-    ranges = accepted_ranges(cluster.proxy, node, family)
-    if not ranges:
+    accepted = listening_addresses(cluster, node, family)
+    if accepted == [None]:
         return None
     localhost = localhost_node_ports(cluster.proxy, node)
-    return [
-        ip
-        for ip in _interface_addresses(cluster, node, family)
-        if any(ip in n for n in ranges) and (not ip.is_loopback or (ip.version == 4 and localhost))
-    ]
+    return [ip for ip in accepted if ip and (not ip.is_loopback or (ip.version == 4 and localhost))]
+
+
+def listening_addresses(cluster: Cluster, node: Node, family: Family) -> list[Address | None]:
+    """This node's addresses that `nodePortAddresses` accepts, which is where health checks listen
+    (semantics §6.1); only None for all there are."""
+    ranges = accepted_ranges(cluster.proxy, node, family)
+    if not ranges:
+        return [None]
+    every = _interface_addresses(cluster, node, family)
+    return [ip for ip in every if any(ip in n for n in ranges)]
 
 
 def _interface_addresses(cluster: Cluster, node: Node, family: Family) -> list[Address]:

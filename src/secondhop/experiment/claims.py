@@ -9,11 +9,29 @@ import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from ..model.claim import Claim, Verdict
-from ..model.cluster import Cluster, Endpoint, Policy, Service
+from ..model.cluster import Cluster, Endpoint, Family, Policy, Protocol, Service
 from ..model.fate import Fate, Trial
+
+
+class _Entrance(NamedTuple):
+    """A node port of one family."""
+
+    port: int
+    protocol: Protocol
+    family: Family
+
+    @classmethod
+    def of(cls, trial: Trial) -> _Entrance:
+        """That which a row tries."""
+        to = trial.flow.destination
+        return cls(to.port, to.protocol, to.address.version)
+
+    def __str__(self) -> str:
+        protocol = "" if self.protocol == "TCP" else f"/{self.protocol}"
+        return f"port {self.port}{protocol}" + (" over IPv6" if self.family == 6 else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +40,8 @@ class _Case:
 
     cluster: Cluster
     trials: Sequence[Trial]
-    usable: Mapping[int, Sequence[Endpoint]]
-    """By TCP node port, the endpoints that may serve: ready ones, and those that end but serve."""
+    usable: Mapping[_Entrance, Sequence[Endpoint]]
+    """The endpoints that may serve: ready ones, and those that end but serve."""
     held: tuple[int, int]
     """Connections that outlived the change of policy, and how many there were."""
 
@@ -33,14 +51,14 @@ class _Case:
             trial
             for trial in self.trials
             if trial.policy == policy
-            and self.usable[trial.flow.destination.port]
+            and self.usable[_Entrance.of(trial)]
             and (trial.observed.seen or not answered)
         ]
 
     def holding(self, trial: Trial) -> int:
         """How many usable endpoints the row's entry node holds."""
-        entry = trial.flow.destination
-        return sum(endpoint.node == entry.node for endpoint in self.usable[entry.port])
+        entry = trial.flow.destination.node
+        return sum(endpoint.node == entry for endpoint in self.usable[_Entrance.of(trial)])
 
 
 _LEAST, _NAMED = 5, 6
@@ -55,14 +73,15 @@ def judge(
 
     held: how many connections from before the change of policy still answered, and of how many.
     """
+    families: tuple[Family, ...] = (4, 6)
     usable = {
-        port.node_port: [
+        _Entrance(port.node_port, port.protocol, family): [
             endpoint
-            for endpoint in cluster.endpoints_of(service, port, 4)
+            for endpoint in cluster.endpoints_of(service, port, family)
             if endpoint.ready or (endpoint.serving and endpoint.terminating)
         ]
         for port in service.ports
-        if port.protocol == "TCP"
+        for family in families
     }
     case = _Case(cluster, trials, usable, held)
     found = []
@@ -77,10 +96,10 @@ def judge(
 def _even(case: _Case) -> _Finding:
     """By port, and only where chance leaves something to judge: five connections a pod or more."""
     told, even = [], True
-    for port, endpoints in case.usable.items():
+    for entrance, endpoints in case.usable.items():
         counts = Counter[str]()
         for trial in case.under("Cluster", answered=True):
-            if trial.flow.destination.port == port:
+            if _Entrance.of(trial) == entrance:
                 for seen, count in trial.observed.seen.items():
                     counts[seen.pod] += count
         pods = sorted({e.pod for e in endpoints if e.ready} | counts.keys())
@@ -94,7 +113,7 @@ def _even(case: _Case) -> _Finding:
         else:
             each = [counts[pod] for pod in pods]
             shares = f"{len(pods)} pods {min(each)} to {max(each)} each"
-        told.append(f"of {counts.total()} connections to port {port}: {shares}")
+        told.append(f"of {counts.total()} connections to {entrance}: {shares}")
     return (even, "; ".join(told)) if told else None
 
 
@@ -119,7 +138,7 @@ def _second_hop(case: _Case) -> _Finding:
     for trial in case.under("Cluster", answered=True):
         if not case.holding(trial):
             elsewhere.update(trial.observed.hops)
-        elif case.holding(trial) == len(case.usable[trial.flow.destination.port]):
+        elif case.holding(trial) == len(case.usable[_Entrance.of(trial)]):
             here.update(trial.observed.hops)
     if not here or not elsewhere:
         return None
@@ -171,7 +190,7 @@ def _local_drops(case: _Case) -> _Finding:
     if not empty or not case.under("Local", answered=True):
         return None
     dropped = [t for t in empty if t.observed.fate is Fate.DROPPED]
-    names = ", ".join(str(t.flow.destination.node) for t in empty)
+    names = ", ".join(dict.fromkeys(str(t.flow.destination.node) for t in empty))
     return len(dropped) == len(empty), f"{len(dropped)} of {len(empty)} such nodes ({names})"
 
 

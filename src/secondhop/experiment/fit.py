@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from ..errors import EnvironmentUnable, UsageError
 from ..lab.workloads import is_whoami, listeners, workloads
 from ..manifests import World
-from ..model.cluster import Cluster, Endpoint, Node, Pod, Service, ServicePort
+from ..model.cluster import Address, Cluster, Endpoint, Node, Pod, Service, ServicePort
+from .plan import SENT
 
 _EXPLAIN = "`secondhop explain` predicts it all the same."
 
@@ -27,8 +28,9 @@ def refuse_unfit(world: World, service: Service) -> None:
         raise UsageError("\n".join(problems), _EXPLAIN)
 
 
-def limits(cluster: Cluster, service: Service) -> Iterator[str]:
-    """What the lab does not do, or does in its own way, with this Service."""
+def limits(cluster: Cluster, service: Service, *, everything: bool) -> Iterator[str]:
+    """What the lab does not do, or does in its own way, with this Service. everything: all
+    destinations are tried, not only node ports."""
     behind = {endpoint.address for _, endpoint in _behind(cluster, service)}
     pods = [pod for pod in cluster.pods if behind & {*pod.addresses}]
     images = {c.image or c.name for pod in pods for c in pod.containers if not is_whoami(c)}
@@ -37,25 +39,39 @@ def limits(cluster: Cluster, service: Service) -> Iterator[str]:
             f"{', '.join(sorted(images))}: played by whoami on the ports that containers, probes"
             " or the Service name; whether the real program listens there is not looked at"
         )
-    if elsewhere := [*(i.ip for i in service.ingress), *service.external_ips]:
+    elsewhere = [*(i.ip for i in service.ingress), *service.external_ips]
+    if elsewhere and not everything:
         addresses = ", ".join(map(str, elsewhere))
-        yield f"{addresses}: not tried, only node ports are; `secondhop explain` predicts them"
+        yield f"{addresses}: not tried, only node ports are; `--all` tries them"
     for port in service.ports:
-        if port.node_port and port.protocol != "TCP":
-            yield f"{port.node_port}/{port.protocol}: not tried, the lab sends TCP"
-    if service.cluster_ip(6):
-        yield f"Service {service}: IPv6 is not tried, the lab's wiring is IPv4"
+        if port.protocol not in SENT:
+            number = port.node_port or port.port
+            yield f"{number}/{port.protocol}: not tried, the lab sends {' and '.join(SENT)}"
+    if any(port.protocol == "UDP" for port in service.ports):
+        yield "datagrams are answered by whoami in each program's place, whoami's own included"
+    for version in (ip.version for ip in service.cluster_ips):
+        if not any(interface.version == version for interface in cluster.client):
+            yield (
+                f"Service {service}: IPv{version} is not tried from outside, the client has no"
+                " such address (client.addresses in a Lab file)"
+            )
 
 
 def _nodes(cluster: Cluster) -> Iterator[str]:
     for node in cluster.nodes:
-        if node.address(4) is None:
-            yield f"node {node.name} has no IPv4 address, and the lab's wiring is IPv4"
-        elif node.pod_cidr(4) is None:
+        if not node.addresses:
+            yield f"node {node.name} has no InternalIP"
+        elif not node.pod_cidrs:
             yield (
-                f"node {node.name} has no IPv4 pod CIDR (spec.podCIDR; or nodes[].podCIDR in a Lab"
+                f"node {node.name} has no pod CIDR (spec.podCIDR; or nodes[].podCIDR in a Lab"
                 " file), and the lab's pod network is flannel's, which needs one"
             )
+        for cidr in node.pod_cidrs:
+            if node.addresses and node.address(cidr.version) is None:
+                yield (
+                    f"node {node.name} has pods in {cidr} and no IPv{cidr.version} address, over"
+                    " which flannel would reach them"
+                )
 
 
 def _pods(cluster: Cluster) -> Iterator[str]:
@@ -67,10 +83,9 @@ def _pods(cluster: Cluster) -> Iterator[str]:
                 yield f"pod {pod} is on node {pod.node}, which is not in the input: add the nodes"
             continue
         yield from _listeners(cluster, pod)
-        address = next((a for a in pod.addresses if a.version == 4), None)
-        if address is None:
-            yield f"pod {pod} has no IPv4 address, and the lab's wiring is IPv4"
-        elif not pod.host_network:
+        if not pod.addresses:
+            yield f"pod {pod} has no address"
+        for address in () if pod.host_network else pod.addresses:
             if address in owners:
                 yield f"pods {owners[address]} and {pod} both have the address {address}"
             owners[address] = str(pod)
@@ -84,11 +99,11 @@ def _listeners(cluster: Cluster, pod: Pod) -> Iterator[str]:
         yield f"pod {pod}: {error.message}. {error.remedy}"
 
 
-def _address(whose: str, node: Node, address: object) -> Iterator[str]:
-    cidr = node.pod_cidr(4)
+def _address(whose: str, node: Node, address: Address) -> Iterator[str]:
+    cidr = node.pod_cidr(address.version)
     if cidr is None or address not in cidr:
         yield f"{whose} has the address {address}, outside {node.name}'s pod CIDR {cidr}"
-    elif address in (node.bridge_address(4), node.overlay_address(4), cidr.broadcast_address):
+    elif address in (cidr[0], cidr[1], cidr.broadcast_address):
         yield f"{whose} has the address {address}, which is {node.name}'s own or its broadcast"
 
 
@@ -116,5 +131,5 @@ def _ports(cluster: Cluster, pod: Pod) -> list[int]:
 
 def _behind(cluster: Cluster, service: Service) -> Iterator[tuple[ServicePort, Endpoint]]:
     for port in service.ports:
-        for endpoint in cluster.endpoints_of(service, port, 4):
+        for endpoint in cluster.endpoints.get(service.port_name(port), ()):
             yield port, endpoint

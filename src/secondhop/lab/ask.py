@@ -1,18 +1,35 @@
-"""The client's side of HTTP, as little as a probe needs: `GET /` and whoami's answer."""
+"""The client's side of HTTP, as little as a probe needs: whoami's answer and a health check's."""
 
 from __future__ import annotations
 
 import asyncio
+import json
 import socket
 
 from .. import __version__
+from ..model.fate import HealthAnswer
 
 
 async def get(sock: socket.socket, host: str) -> str:
     """`GET /` as curl would ask; the body. Raises ValueError if the reply is not HTTP."""
+    _, body = await _ask(sock, host, "/")
+    return body
+
+
+async def health(sock: socket.socket, host: str) -> HealthAnswer:
+    """What a healthCheckNodePort answers (semantics §6). Raises ValueError if it is none."""
+    status, body = await _ask(sock, host, "/healthz")
+    told = json.loads(body)
+    if not isinstance(told, dict) or not isinstance(told.get("localEndpoints"), int):
+        raise ValueError(f"not a health check's answer: {body[:60]!r}")
+    return HealthAnswer(status, told["localEndpoints"])
+
+
+async def _ask(sock: socket.socket, host: str, path: str) -> tuple[int, str]:
+    """Status and body of a GET."""
     loop = asyncio.get_running_loop()
     agent = f"secondhop/{__version__}"
-    request = f"GET / HTTP/1.1\r\nHost: {host}\r\nUser-Agent: {agent}\r\nAccept: */*\r\n\r\n"
+    request = f"GET {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: {agent}\r\nAccept: */*\r\n\r\n"
     await loop.sock_sendall(sock, request.encode())
     data = b""
     while b"\r\n\r\n" not in data:
@@ -21,15 +38,16 @@ async def get(sock: socket.socket, host: str) -> str:
     status, *headers = head.decode("latin-1").split("\r\n")
     if not status.startswith("HTTP/1."):
         raise ValueError(f"the reply is not HTTP: {status[:60]!r}")
+    code = int(status.partition(" ")[2][:3])
     named = {name.lower(): value.strip() for name, _, value in (h.partition(":") for h in headers)}
     if named.get("transfer-encoding") == "chunked":
         while not body.endswith(b"0\r\n\r\n"):
             body += await _more(sock)
-        return _dechunked(body).decode(errors="replace")
+        return code, _dechunked(body).decode(errors="replace")
     length = int(named.get("content-length", "0"))
     while len(body) < length:
         body += await _more(sock)
-    return body.decode(errors="replace")
+    return code, body.decode(errors="replace")
 
 
 async def _more(sock: socket.socket) -> bytes:

@@ -12,7 +12,7 @@ import asyncio
 import socket
 import struct
 from collections.abc import Callable
-from ipaddress import IPv4Address
+from ipaddress import ip_address
 from typing import NamedTuple, TypeAlias
 
 from .netlink import Netfilter, attribute, attributes, messages
@@ -27,7 +27,7 @@ _BUFFER = 4 * 1024 * 1024
 
 
 class Packet(NamedTuple):
-    """What identifies a connection attempt."""
+    """What identifies a connection attempt, or a datagram."""
 
     source: str
     source_port: int
@@ -96,7 +96,8 @@ class RefusalLog:
 
 
 class Arrival(NamedTuple):
-    """How a connection's SYN reached its pod: the TTL it had left, and whose pod it was."""
+    """How a connection's SYN, or a datagram, reached its pod: the TTL (hop limit) it had left, and
+    whose pod it was."""
 
     ttl: int
     node: str
@@ -107,7 +108,10 @@ Arrivals: TypeAlias = dict[tuple[str, int], Arrival]
 """Arrivals by the peer's address and port, as the pod saw them."""
 
 _TCP_SAVE_SYN, _TCP_SAVED_SYN = 27, 28
-_IPV4_TTL = 8
+_LONGEST_HEADERS = 128
+_TTL = {4: 8, 6: 7}
+"""Where the IP header has it, by version."""
+_TRANSPORTS = (socket.IPPROTO_TCP, socket.IPPROTO_UDP)
 
 
 def keep_syn(listener: socket.socket) -> None:
@@ -117,13 +121,23 @@ def keep_syn(listener: socket.socket) -> None:
 
 def saved_ttl(connection: socket.socket) -> int:
     """The TTL of the kept SYN: every node and router on the way has taken one off."""
-    return connection.getsockopt(socket.IPPROTO_TCP, _TCP_SAVED_SYN, 60)[_IPV4_TTL]
+    syn = connection.getsockopt(socket.IPPROTO_TCP, _TCP_SAVED_SYN, _LONGEST_HEADERS)
+    return syn[_TTL[syn[0] >> 4]]
 
 
 def _parse(payload: bytes) -> Packet | None:
-    """Addresses and ports of an IPv4 TCP or UDP packet."""
-    if len(payload) < 24 or payload[0] >> 4 != 4 or payload[9] not in (6, 17):
+    """Addresses and ports of a TCP or UDP packet of either family, without IPv6 extensions."""
+    version = payload[0] >> 4 if payload else 0
+    if version == 4:
+        header, transport, addresses, size = (payload[0] & 15) * 4, payload[9:10], 12, 4
+    elif version == 6:
+        header, transport, addresses, size = 40, payload[6:7], 8, 16
+    else:
         return None
-    ports = struct.unpack_from("!HH", payload, (payload[0] & 15) * 4)
-    source, destination = (str(IPv4Address(payload[at : at + 4])) for at in (12, 16))
+    if len(payload) < header + 4 or transport[0] not in _TRANSPORTS:
+        return None
+    ports = struct.unpack_from("!HH", payload, header)
+    source, destination = (
+        str(ip_address(payload[at : at + size])) for at in (addresses, addresses + size)
+    )
     return Packet(source, ports[0], destination, ports[1])

@@ -8,15 +8,15 @@ import socket
 import struct
 import sys
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from ..errors import LabError, SecondhopError
 from .sandbox import Sandbox
 
 if TYPE_CHECKING:  # what is not imported here is imported on both sides at once, after the fork
-    from ..model.cluster import Cluster
+    from ..model.cluster import Address, Cluster
     from ..model.fate import Observation
     from ..model.flow import Flow
 
@@ -60,8 +60,10 @@ class Lab:
     Its process is born at once and gets ready while the caller does other things.
     """
 
+    _life = staticmethod(_main)
+
     def __init__(self) -> None:
-        self._sandbox = Sandbox(_main)
+        self._sandbox = Sandbox(self._life)
         self._channel = self._sandbox.channel
         self._channel.settimeout(_SECONDS)
         self.pid = 0
@@ -69,7 +71,7 @@ class Lab:
         self.notes: list[str] = []
         """What is out of the ordinary with the lab, once started."""
 
-    def __enter__(self) -> Lab:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -98,12 +100,24 @@ class Lab:
         self._send("program", cluster)
         self._receive()
 
+    def deliver(self, address: Address, node: str | None) -> None:
+        """From now on the network outside brings an address that is no machine's to this node
+        (`Flow.via`); None: nowhere, as at first."""
+        self._send("deliver", address, node)
+        self._receive()
+
+    def inject(self, fault: str, target: str) -> None:
+        """Do one of `faults.FAULTS` to a node, pod or Deployment."""
+        self._send("inject", fault, target)
+        self._receive()
+
     def observe(
-        self, flow: Flow, attempts: int, *, wait_timeouts: bool = False
-    ) -> tuple[Observation, str]:
-        """Try a flow with that many fresh connections; also the first reply as it came."""
-        self._send("observe", flow, attempts, wait_timeouts)
-        answer: tuple[Observation, str] = self._receive()
+        self, flows: Sequence[Flow], attempts: int, *, wait_timeouts: bool = False
+    ) -> list[tuple[Observation, str]]:
+        """Try flows together, each with that many fresh connections; of each also the first reply
+        as it came. They share their via."""
+        self._send("observe", flows, attempts, wait_timeouts)
+        answer: list[tuple[Observation, str]] = self._receive()
         return answer
 
     def hold(self, flow: Flow) -> None:

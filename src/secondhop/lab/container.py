@@ -12,12 +12,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from ..errors import UsageError
+from ..model.cluster import Address
 from .capture import Arrival, Arrivals, keep_syn, saved_ttl
+from .datagrams import Answers
 from .log import Log
+from .netns import FAMILIES, bind_all
 from .process import Place, Process, Streams, start
 from .rtnetlink import Netlink
 from .whoami import Whoami
-from .workloads import IMAGE, Settings, runs_whoami, settings
+from .workloads import IMAGE, runs_whoami, settings
 
 _BACKLOG = 1024
 _MANY = 65536
@@ -52,17 +55,35 @@ class Container(Protocol):
 
 
 class Home:
-    """A pod as its containers see it: network, names, and where its connections are noted."""
+    """A pod as its containers see it: network, names, addresses (one of each family that it has),
+    and where what reaches it is noted."""
 
     def __init__(
-        self, netlink: Netlink, pod: str, address: str, node: str, arrivals: Arrivals, shared: bool
+        self,
+        netlink: Netlink,
+        pod: str,
+        addresses: Sequence[Address],
+        node: str,
+        arrivals: Arrivals,
+        shared: bool,
     ) -> None:
-        self.netlink, self.pod, self.address = netlink, pod, address
+        self.netlink, self.pod, self.addresses = netlink, pod, addresses
         self.node, self.arrivals, self.host_network = node, arrivals, shared
+
+    @property
+    def families(self) -> list[int]:
+        """AF_INET, AF_INET6, or both."""
+        return [FAMILIES[address.version] for address in self.addresses]
+
+    def arrived(self, peer: tuple[str, int], ttl: int) -> None:
+        """Note with which TTL something came from that address and port."""
+        if len(self.arrivals) >= _MANY:
+            self.arrivals.clear()
+        self.arrivals[peer] = Arrival(ttl, self.node, self.host_network)
 
     def place(self, inside: Process | None = None) -> Place:
         """Where a program of this pod runs."""
-        return Place(self.netlink.namespace, self.pod, self.address, inside)
+        return Place(self.netlink.namespace, self.pod, self.addresses, inside)
 
 
 async def run(home: Home, spec: Mapping[str, Any], environ: Mapping[str, str]) -> Container:
@@ -71,7 +92,9 @@ async def run(home: Home, spec: Mapping[str, Any], environ: Mapping[str, str]) -
     image, command = spec.get("image") or "", spec.get("command") or []
     args = spec.get("args") or []
     if runs_whoami(image, command):
-        return WhoamiContainer(home, [*command[1:], *args], environ)
+        ports = (each for each in spec.get("ports") or [] if each.get("protocol") == "UDP")
+        udp = sorted({int(port["containerPort"]) for port in ports})
+        return WhoamiContainer(home, [*command[1:], *args], environ, udp)
     if not command:
         raise Unavailable(
             f'image "{image}" cannot be pulled: the lab has no registry. Available: {IMAGE} (built'
@@ -85,17 +108,23 @@ def _folder(spec: Mapping[str, Any]) -> str:
 
 
 class WhoamiContainer:
-    """The built-in whoami: a listener in the pod's network, answered by this process."""
+    """The built-in whoami: a listener in the pod's network, answered by this process.
+
+    udp: ports on which it answers datagrams as well, which the real one does not.
+    """
 
     program: Process | None = None
 
-    def __init__(self, home: Home, args: Sequence[str], environ: Mapping[str, str]) -> None:
+    def __init__(
+        self, home: Home, args: Sequence[str], environ: Mapping[str, str], udp: Sequence[int] = ()
+    ) -> None:
         self._home = home
         self.log = Log()
         self._accepting: set[asyncio.Task[Any]] = set()
         self._connections: set[asyncio.WriteTransport] = set()
         self._status: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        self._listener: socket.socket | None = None
+        self._listeners: list[socket.socket] = []
+        self._answers: list[Answers] = []
         try:
             config = settings(home.pod, args, list(environ.items()))
         except UsageError as error:
@@ -103,14 +132,14 @@ class WhoamiContainer:
             self._end(2)
             return
         whoami = Whoami(config, home.netlink.addresses, self._say, _PATIENCE)
-        try:
-            self._listener = self._listen(config)
-        except OSError as error:
-            self._say(f"listen tcp :{config.port}: bind: {os.strerror(error.errno or 0).lower()}")
-            self._end(1)
-            return
-        accept = functools.partial(self._accept, self._listener, whoami)
-        asyncio.get_running_loop().add_reader(self._listener, accept)
+        for kind, port in (("tcp", config.port), *(("udp", port) for port in udp)):
+            try:
+                for family in home.families:
+                    self._open(kind, family, port, whoami)
+            except OSError as error:
+                self._say(f"listen {kind} :{port}: bind: {os.strerror(error.errno or 0).lower()}")
+                self._end(1)
+                return
 
     async def wait(self) -> int:
         """See Container."""
@@ -123,17 +152,19 @@ class WhoamiContainer:
         elif number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
             self._end(_GO_TERMINATED)
 
-    def _listen(self, config: Settings) -> socket.socket:
-        listener = self._home.netlink.namespace.socket(socket.AF_INET, socket.SOCK_STREAM)
-        try:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind(("0.0.0.0", config.port))
-            keep_syn(listener)
-            listener.listen(_BACKLOG)
-        except OSError:
-            listener.close()
-            raise
-        return listener
+    def _open(self, kind: str, family: int, port: int, whoami: Whoami) -> None:
+        """Listen on a port of every address of one family."""
+        if kind == "udp":
+            self._answers.append(Answers(self._home.netlink.namespace, family, port, self._home))
+            return
+        listener = self._home.netlink.namespace.socket(family, socket.SOCK_STREAM)
+        self._listeners.append(listener)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bind_all(listener, port)
+        keep_syn(listener)
+        listener.listen(_BACKLOG)
+        accept = functools.partial(self._accept, listener, whoami)
+        asyncio.get_running_loop().add_reader(listener, accept)
 
     def _accept(self, listener: socket.socket, whoami: Whoami) -> None:
         """Hand a connection to whoami, and note with which TTL its SYN came."""
@@ -141,10 +172,7 @@ class WhoamiContainer:
             connection, peer = listener.accept()
         except OSError:  # the client has gone again
             return
-        home = self._home
-        if len(home.arrivals) >= _MANY:
-            home.arrivals.clear()
-        home.arrivals[peer] = Arrival(saved_ttl(connection), home.node, home.host_network)
+        self._home.arrived(peer[:2], saved_ttl(connection))
         connection.setblocking(False)
         task = asyncio.get_running_loop().create_task(self._serve(whoami, connection))
         self._accepting.add(task)
@@ -166,9 +194,11 @@ class WhoamiContainer:
         """As a process that ends: its sockets close."""
         if self._status.done():
             return
-        if self._listener is not None:
-            asyncio.get_running_loop().remove_reader(self._listener)
-            self._listener.close()
+        for listener in self._listeners:
+            asyncio.get_running_loop().remove_reader(listener)
+            listener.close()
+        for answers in self._answers:
+            answers.close()
         for task in self._accepting:
             task.cancel()
         for transport in self._connections:

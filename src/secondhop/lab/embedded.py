@@ -7,39 +7,45 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Address
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..apiserver.agent import Execution, LogOptions
 from ..apiserver.local import LocalApi
 from ..apiserver.server import Server
 from ..apiserver.store import Store
+from ..client import Object
 from ..controllers.events import Recorder
 from ..errors import ApiError, LabError
-from ..model.cluster import Cluster
+from ..model.cluster import Address, Cluster
 from .capture import Arrivals
 from .kubelet import Kubelet
 from .probe import Refusals
 from .proxy import NodeProxy
+from .proxyloop import ProxyLoop
+from .router import Router
 from .rtnetlink import Netlink
 from .timing import USUAL, Timing
+from .uplink import Uplink
 from .view import View
 from .wiring import Wiring
 
-_BURST = 3
-"""Rounds of the proxies that may follow each other at once. When more is changing, they rest after
-each as long as it took, so that changes go together and half of the time is left for others."""
-_LONGEST_REST = 1.0
-_SHORT_SECONDS = 1.0
-"""Before another try when the system had no descriptor or process left for one."""
+if TYPE_CHECKING:
+    from ..manifests.lab_balancer import Balancer
+    from .loadbalancer import LoadBalancer
+
+_PATIENCE = 3.0
+"""Seconds for which a proxy may fail before who waits for it hears why."""
 
 
 class Embedded:
     """A cluster of nodes whose store is empty. base: its machines, network and proxy settings.
-    timing: the kubelets'."""
+    timing: the kubelets'. balancer: what stands outside; None: nothing."""
 
-    def __init__(self, base: Cluster, timing: Timing = USUAL) -> None:
+    def __init__(
+        self, base: Cluster, timing: Timing = USUAL, balancer: Balancer | None = None
+    ) -> None:
         self.wiring = Wiring(base)
+        self.router = Router(self.wiring, base)
         self.refusals = Refusals()
         self.arrivals: Arrivals = {}
         self.store = Store()
@@ -49,7 +55,7 @@ class Embedded:
         self.view = View(self.api, base)
         self.kubelets = {
             node.name: Kubelet(
-                self.api,
+                Uplink(self.api, self.wiring.nodes[node.name].namespace),
                 node,
                 _Cables(self.wiring, node.name),
                 self._events,
@@ -58,12 +64,21 @@ class Embedded:
             )
             for node in base.nodes
         }
-        self._proxies = [
-            NodeProxy(netlink.namespace, self.refusals.report)
-            for netlink in self.wiring.nodes.values()
-        ]
-        self._turned = asyncio.Condition()
-        self._agreed: Cluster | None = None
+        self.proxies = {
+            name: ProxyLoop(
+                name,
+                NodeProxy(netlink.namespace, self.refusals.report, self._tell),
+                self._tell,
+                self._turn,
+            )
+            for name, netlink in self.wiring.nodes.items()
+        }
+        self._balancer: LoadBalancer | None = None
+        if balancer is not None:
+            from .loadbalancer import LoadBalancer  # throw-away labs start without it
+
+            self._balancer = LoadBalancer(self.api, self.router, base.nodes, balancer)
+        self._turned = asyncio.Event()
 
     async def run(self) -> None:
         """Live until cancelled."""
@@ -73,37 +88,32 @@ class Embedded:
             for kubelet in self.kubelets.values():
                 group.create_task(kubelet.run())
             group.create_task(self.view.run())
-            group.create_task(self._proxy())
+            for proxy in self.proxies.values():
+                group.create_task(proxy.run(self.view))
+            if self._balancer is not None:
+                group.create_task(self._balancer.run())
 
     async def agreed(self, wanted: Callable[[Cluster], bool]) -> None:
-        """Wait until the nodes' kernels agree with a cluster that is as wanted."""
-        async with self._turned:
-            await self._turned.wait_for(lambda: self._agreed is not None and wanted(self._agreed))
+        """Wait until the nodes' kernels agree with a cluster that is as wanted. Raises what a proxy
+        that does not get any further complains of."""
+        while not self._agree(wanted):
+            for proxy in self.proxies.values():
+                if proxy.complaint and time.monotonic() - proxy.failing_since > _PATIENCE:
+                    raise proxy.complaint
+            turned = self._turned
+            await turned.wait()
 
-    async def _proxy(self) -> None:
-        """Bring every node's rules to what the API says, whenever it says something new."""
-        await self.view.filled()
-        in_a_row, took = 0, 0.0
-        while True:
-            resting = time.monotonic()
-            await self.view.changed.wait()
-            self.view.changed.clear()
-            cluster, begun = self.view.cluster, time.monotonic()
-            in_a_row = in_a_row + 1 if begun - resting < took else 1
-            syncs = (proxy.sync(cluster) for proxy in self._proxies)
-            failures = [f for f in await asyncio.gather(*syncs, return_exceptions=True) if f]
-            if failures:
-                if not all(isinstance(failure, OSError) for failure in failures):
-                    raise failures[0]
-                await asyncio.sleep(_SHORT_SECONDS)
-                self.view.changed.set()
-                continue
-            async with self._turned:
-                self._agreed = cluster
-                self._turned.notify_all()
-            took = time.monotonic() - begun
-            if in_a_row >= _BURST:
-                await asyncio.sleep(min(took, _LONGEST_REST))
+    def _agree(self, wanted: Callable[[Cluster], bool]) -> bool:
+        states = {id(proxy.agreed): proxy.agreed for proxy in self.proxies.values()}
+        return all(state is not None and wanted(state) for state in states.values())
+
+    def _turn(self) -> None:
+        """A proxy has got further, or has not."""
+        self._turned.set()
+        self._turned = asyncio.Event()
+
+    def _tell(self, about: Object, reason: str, message: str) -> None:
+        self._events.tell(about, "kube-proxy", reason, message, "Warning")
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +127,8 @@ class _Cables:
     def netlink(self) -> Netlink:
         return self.wiring.nodes[self.node]
 
-    async def plug(self, pod: str, address: IPv4Address) -> Netlink:
-        return await self.wiring.plug(self.node, pod, address)
+    async def plug(self, pod: str, addresses: Sequence[Address]) -> Netlink:
+        return await self.wiring.plug(self.node, pod, addresses)
 
     def unplug(self, pod: str) -> None:
         self.wiring.unplug(pod)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from ..client import Object
+from ..model.cluster import Address
 
 _REFERENCE = re.compile(r"\$(\$|\(([A-Za-z_][A-Za-z0-9_.-]*)\))")
 _PLACES: Mapping[str, tuple[str, ...]] = {
@@ -16,7 +17,7 @@ _PLACES: Mapping[str, tuple[str, ...]] = {
     "spec.nodeName": ("spec", "nodeName"),
     "spec.serviceAccountName": ("spec", "serviceAccountName"),
 }
-_ADDRESSES = {"status.podIP": "pod", "status.podIPs": "pod", "status.hostIP": "host"}
+_ADDRESSES = {"status.podIP": "pod", "status.hostIP": "host"}
 _KEY = re.compile(r"metadata\.(labels|annotations)\['(.*)'\]")
 
 
@@ -27,7 +28,7 @@ class Unresolved(Exception):
 async def environment(
     pod: Object,
     spec: Mapping[str, Any],
-    addresses: Mapping[str, str],
+    addresses: Mapping[str, Sequence[Address]],
     config_map: Callable[[str], Awaitable[Mapping[str, str] | None]],
 ) -> dict[str, str]:
     """The variables. addresses: of the `pod` and its `host`. config_map: the data of one by its
@@ -65,7 +66,7 @@ def commanded(words: Iterable[str], known: Mapping[str, str]) -> list[str]:
 async def _value(
     pod: Object,
     source: Mapping[str, Any],
-    addresses: Mapping[str, str],
+    addresses: Mapping[str, Sequence[Address]],
     config_map: Callable[[str], Awaitable[Mapping[str, str] | None]],
 ) -> str | None:
     if field := source.get("fieldRef"):
@@ -81,9 +82,11 @@ async def _value(
     raise Unresolved(f"the lab does not know {', '.join(source)}")
 
 
-def _field(pod: Object, path: str, addresses: Mapping[str, str]) -> str:
+def _field(pod: Object, path: str, addresses: Mapping[str, Sequence[Address]]) -> str:
     if path in _ADDRESSES:
-        return addresses[_ADDRESSES[path]]
+        return str(addresses[_ADDRESSES[path]][0])
+    if path.removesuffix("s") in _ADDRESSES:
+        return ",".join(map(str, addresses[_ADDRESSES[path.removesuffix("s")]]))
     if path in _PLACES:
         section, name = _PLACES[path]
         return str(pod[section].get(name) or "")

@@ -156,7 +156,8 @@ async def check(target: Target, probe: Mapping[str, Any]) -> str:
 
 
 def _address(target: Target, asked: Mapping[str, Any]) -> tuple[str, int]:
-    return asked.get("host") or target.home.address, port_of(target.spec, asked.get("port"))
+    host = asked.get("host") or str(target.home.addresses[0])
+    return host, port_of(target.spec, asked.get("port"))
 
 
 def port_of(spec: Mapping[str, Any], port: Any) -> int:
@@ -169,14 +170,19 @@ def port_of(spec: Mapping[str, Any], port: Any) -> int:
     raise ValueError(f'the container has no port named "{port}"')
 
 
+def _joined(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 async def _connected(target: Target, host: str, port: int) -> socket.socket:
-    sock = target.node.socket(socket.AF_INET, socket.SOCK_STREAM)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    sock = target.node.socket(family, socket.SOCK_STREAM)
     try:
         await asyncio.get_running_loop().sock_connect(sock, (host, port))
     except OSError as error:
         sock.close()
         why = os.strerror(error.errno or 0).lower()
-        raise OSError(f"dial tcp {host}:{port}: connect: {why}") from None
+        raise OSError(f"dial tcp {_joined(host, port)}: connect: {why}") from None
     except BaseException:
         sock.close()
         raise
@@ -195,7 +201,7 @@ async def _get(target: Target, asked: Mapping[str, Any]) -> str:
     name = host if secure else None
     reader, writer = await asyncio.open_connection(sock=sock, ssl=secure, server_hostname=name)
     try:
-        headers = {"Host": f"{host}:{port}", "User-Agent": "kube-probe/1.36"}
+        headers = {"Host": _joined(host, port), "User-Agent": "kube-probe/1.36"}
         headers |= {each["name"]: each["value"] for each in asked.get("httpHeaders") or []}
         lines = [f"GET {asked.get('path') or '/'} HTTP/1.1"]
         lines += [f"{name}: {value}" for name, value in headers.items()]

@@ -6,11 +6,12 @@ import asyncio
 import re
 import socket
 import zlib
+from typing import Any
 
-from ..dataplane.iptables.layout import INVALID_COUNTER, LOCALHOST_COUNTER
 from ..dataplane.iptables.ruleset import Ruleset, transactions
+from ..model.cluster import Family
 from .capture import GROUP, Verdict
-from .netlink import NETLINK_NETFILTER, create_counters, messages
+from .netlink import NETLINK_NETFILTER, messages
 from .netns import Namespace
 from .program import Program, find_program
 
@@ -19,6 +20,8 @@ _NEW_GENERATION = 10 << 8 | 15
 
 _REFUSES = re.compile(r"-j (DROP|REJECT)\b.*$")
 _COUNTS = re.compile(r"-m nfacct --nfacct-name \S+ ")
+_OURS = ("KUBE-", "FLANNEL-", "SECONDHOP-")
+_JUMPS_TO_OURS = re.compile(rf"-[jg] ({'|'.join(_OURS)})")
 
 
 def instrument(rules: Ruleset) -> tuple[Ruleset, dict[str, Verdict]]:
@@ -49,32 +52,49 @@ def instrument(rules: Ruleset) -> tuple[Ruleset, dict[str, Verdict]]:
 
 
 class Loader:
-    """One node's rules: what is loaded, and the way to the next state. counters: whether the kernel
-    has kube-proxy's."""
+    """One node's rules of one family: what is loaded, and the way to the next state."""
 
-    def __init__(self, namespace: Namespace) -> None:
-        self._namespace = namespace
-        self._loaded: Ruleset = {}
+    def __init__(self, namespace: Namespace, family: Family = 4) -> None:
+        self._namespace, self._family = namespace, family
+        self._loaded: Ruleset | None = {}
         self._switches = _Switches(namespace)
-        self._leaving: set[asyncio.Task[None]] = set()
-        self.counters = create_counters(namespace, INVALID_COUNTER, LOCALHOST_COUNTER)
+        self._leaving: set[asyncio.Task[str]] = set()
 
     async def sync(self, rules: Ruleset) -> None:
-        """Make the kernel's rules these. Raises LabError, EnvironmentUnable."""
-        for text in transactions(self._loaded, rules):
+        """Make the kernel's rules these. Raises LabError, EnvironmentUnable: then a part may have
+        been loaded, and the next sync begins by reading what there is."""
+        known = await self._saved() if self._loaded is None else self._loaded
+        self._loaded = None
+        for text in transactions(known, rules):
             await self._restore(text)
         self._loaded = rules
+
+    async def touched(self) -> bool:
+        """Somebody has changed rules, perhaps ours: the next sync reads what there is."""
+        had, self._loaded = self._loaded, None
+        return bool(had)
+
+    async def _saved(self) -> Ruleset:
+        """What of ours the kernel has."""
+        program = restore_program(self._family).replace("-restore", "-save")
+        return owned(await Program(self._namespace, [program], "").ended())
 
     async def _restore(self, text: str) -> None:
         """One iptables-restore, until the kernel has switched. The program then takes several times
         as long to end, because the kernel makes it wait for the old rules' grace period."""
         switched = self._switches.next(text.count("\nCOMMIT\n"))
-        leaving = asyncio.create_task(Restore(self._namespace, text).ended())
+        leaving = asyncio.create_task(Restore(self._namespace, text, self._family).ended())
         self._leaving.add(leaving)
-        leaving.add_done_callback(self._leaving.discard)
-        await asyncio.wait({switched, leaving}, return_when="FIRST_COMPLETED")
+        leaving.add_done_callback(self._left)
+        either: set[asyncio.Future[Any]] = {switched, leaving}
+        await asyncio.wait(either, return_when="FIRST_COMPLETED")
         if not switched.done():
             await leaving
+
+    def _left(self, restore: asyncio.Task[str]) -> None:
+        self._leaving.discard(restore)
+        if restore.cancelled() or restore.exception():
+            self._loaded = None  # what was heard may have been somebody else's switch
 
 
 class _Switches:
@@ -111,16 +131,36 @@ class _Switches:
             self._switched.set_result(None)
 
 
-def restore_program() -> str:
-    """Path of iptables-restore, the nft flavour where both exist.
+def owned(text: str) -> Ruleset:
+    """What iptables-save says of kube-proxy's and flannel's chains and of the jumps to them: of
+    others' chains and rules nothing."""
+    found: dict[str, dict[str, tuple[str, ...]]] = {}
+    chains: dict[str, tuple[str, ...]] = {}
+    for line in text.splitlines():
+        if line.startswith("*"):
+            chains = found.setdefault(line[1:], {})
+        elif line.startswith(":"):
+            chain = line[1:].split()[0]
+            if chain.startswith(_OURS):
+                chains[chain] = ()
+        elif line.startswith("-A "):
+            _, chain, rule = line.rstrip().replace("-name  ", "-name ").split(" ", 2)
+            if chain.startswith(_OURS) or _JUMPS_TO_OURS.search(rule):
+                chains[chain] = (*chains.get(chain, ()), rule)
+    return found
+
+
+def restore_program(family: Family = 4) -> str:
+    """Path of a family's iptables-restore, the nft flavour where both exist.
 
     Raises EnvironmentUnable if there is none.
     """
-    return find_program("iptables-nft-restore", "iptables-restore", package="iptables")
+    name = "iptables" if family == 4 else "ip6tables"
+    return find_program(f"{name}-nft-restore", f"{name}-restore", package="iptables")
 
 
 class Restore(Program):
     """`iptables-restore --noflush -w` at work in a namespace."""
 
-    def __init__(self, namespace: Namespace, text: str) -> None:
-        super().__init__(namespace, [restore_program(), "--noflush", "-w"], text)
+    def __init__(self, namespace: Namespace, text: str, family: Family = 4) -> None:
+        super().__init__(namespace, [restore_program(family), "--noflush", "-w"], text)

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from ipaddress import IPv4Address
 from typing import Literal, Protocol
 
 from ..apiserver.agent import Execution, LogOptions
@@ -18,12 +17,12 @@ from ..client.api import Deletion
 from ..client.informer import Informer, Key
 from ..controllers.events import Recorder
 from ..errors import ApiError
-from ..model.cluster import Node
+from ..model.cluster import Address, Node
 from .addresses import WISH, Addresses
 from .capture import Arrivals
 from .container import Home
 from .execution import Execution as Running
-from .nodestatus import ipv4, is_well, node_object, node_status
+from .nodestatus import internal_ips, is_well, node_object, node_status
 from .pod import Seat
 from .podlife import PodLife
 from .podstatus import Record
@@ -43,8 +42,8 @@ class Cables(Protocol):
         """The node itself."""
         ...
 
-    async def plug(self, pod: str, address: IPv4Address) -> Netlink:
-        """A namespace with eth0 and that address, ready to be used."""
+    async def plug(self, pod: str, addresses: Sequence[Address]) -> Netlink:
+        """A namespace with eth0 and these addresses, ready to be used."""
         ...
 
     def unplug(self, pod: str) -> None:
@@ -151,23 +150,23 @@ class Kubelet:
         node's network, unless it says another."""
         node, spec = self._node.name, pod["spec"]
         if spec.get("hostNetwork"):
-            said, address = spec.get("hostname", node), str(ipv4(self._node))
-            return Home(self._cables.netlink, said, address, node, self._arrivals, shared=True)
+            said, own = spec.get("hostname", node), internal_ips(self._node)
+            return Home(self._cables.netlink, said, own, node, self._arrivals, shared=True)
         wish = (pod["metadata"].get("annotations") or {}).get(WISH)
-        own = self._addresses.wish(IPv4Address(wish)) if wish else self._addresses.take()
+        own = self._addresses.wish(wish) if wish else self._addresses.take()
         try:
             netlink = await self._cables.plug(pod["metadata"]["uid"], own)
         except BaseException:
             self._addresses.give_back(own)
             raise
         said = spec.get("hostname", meta(pod)[1])
-        return Home(netlink, said, str(own), node, self._arrivals, shared=False)
+        return Home(netlink, said, own, node, self._arrivals, shared=False)
 
     def leave(self, pod: Object, home: Home) -> None:
         """Take the pod's network down."""
         if not home.host_network:
             self._cables.unplug(pod["metadata"]["uid"])
-            self._addresses.give_back(IPv4Address(home.address))
+            self._addresses.give_back(home.addresses)
 
     def seat(self, pod: Object, changed: Callable[[], None]) -> Seat:
         """What a pod gets of this node."""
@@ -186,8 +185,8 @@ class Kubelet:
                 raise
             return found.get("data") or {}
 
-        host = str(ipv4(self._node))
-        return Seat(self._cables.netlink.namespace, host, changed, event, config_map, self.timing)
+        node, ips = self._cables.netlink.namespace, internal_ips(self._node)
+        return Seat(node, ips, changed, event, config_map, self.timing)
 
     async def tell(self, pod: Object, status: Object) -> None:
         """Tell the API a pod's status."""
@@ -260,6 +259,17 @@ class Kubelet:
         where = f"node/{self._node.name}" if run.home.host_network else f"pod/{run.uid}"
         running = [r.container.program for r in run.pod_run.records if r.container is not None]
         return where, next((p for p in running if p is not None and p.running), None)
+
+    def signal(self, namespace: str, name: str, number: int) -> bool:
+        """Send a signal to the processes of a pod's containers, behind the pod's back; whether it
+        runs here."""
+        run = self._runs.get((namespace, name))
+        if run is None or run.pod_run is None:
+            return False
+        for record in run.pod_run.records:
+            if record.container is not None:
+                record.container.signal(number)
+        return True
 
     def _record(self, namespace: str, name: str, container: str | None) -> Record:
         run = self._runs.get((namespace, name))

@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import os
 import socket
+from ipaddress import ip_address
 from types import TracebackType
 
+from ..model.cluster import Address
 from .linux import CLONE_NEWNET, setns, unshare
 
 _HERE = "/proc/thread-self/ns/net"
+FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6}
+"""By the version of an address."""
 
 
 class Namespace:
@@ -62,6 +66,22 @@ class Namespace:
         with self:
             return socket.socket(family, kind | socket.SOCK_NONBLOCK, protocol)
 
+    def source_towards(self, address: Address) -> Address | None:
+        """The address that the kernel sends from to another one; None if there is no way."""
+        with self.socket(FAMILIES[address.version], socket.SOCK_DGRAM) as sock:
+            try:
+                sock.connect((str(address), 9))
+            except OSError:
+                return None
+            return ip_address(sock.getsockname()[0])
+
     def close(self) -> None:
         """Let go of it: without a process or socket inside, the kernel takes it down."""
         os.close(self.fd)
+
+
+def bind_all(sock: socket.socket, port: int) -> None:
+    """Bind a socket to a port of every address of its own family, and of no other."""
+    if sock.family == socket.AF_INET6:
+        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+    sock.bind(("::" if sock.family == socket.AF_INET6 else "0.0.0.0", port))

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import json
 import re
 import zlib
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from typing import Any
 
 from ..dataplane.nftables.ruleset import LIMIT, Chain, Table, deletion, transactions, with_empty
 from ..errors import EnvironmentUnable, LabError
@@ -23,6 +26,8 @@ from .program import Program, find_program, refused
 LIBRARY = "libnftables.so.1"
 _SECONDS = 60.0
 _MANY_CHAINS = 1000
+_JSON = 1 << 4
+"""NFT_CTX_OUTPUT_JSON"""
 
 _WORKER = ThreadPoolExecutor(1, "nftables")
 """One for all nodes: libnftables does not promise that its contexts share nothing."""
@@ -76,21 +81,48 @@ class Loader:
         self._namespace = namespace
         self._limit = limit
         self._loaded: Table | None = None
+        self._unsure = False
+        """Whether what went wrong may have changed the table all the same."""
         self._context: Context | None = None
 
     async def sync(self, table: Table) -> None:
         """Make the kernel's table this one. Raises LabError if nft refuses: then the table stays as
         it was, or, if a part had been loaded, is made anew by the next sync. Raises
         EnvironmentUnable where there is no nft, or none that answers."""
+        if self._unsure:
+            await self.touched()
         steps = transactions(self._loaded, table, self._limit)
         known, self._loaded = self._loaded, None  # unknown, until all of it is there
         for done, text in enumerate(steps.load):
             try:
                 await self._run(text)
             except LabError:
-                self._loaded = None if done else known
+                self._loaded, self._unsure = None if done else known, True
                 raise
         self._loaded = with_empty(table, await self._kept(table, steps.gone))
+
+    async def touched(self) -> bool:
+        """Whether the kernel's table is not what was loaded, as one tells that loads it afresh; the
+        next sync then makes it anew. Raises LabError if it cannot be told."""
+        if self._loaded is not None:
+            fresh = Loader(namespace := Namespace.create("fresh"), self._limit)
+            try:
+                await fresh.sync(self._loaded)
+                if await fresh._listed(self._loaded) != await self._listed(self._loaded):
+                    self._loaded = None
+            finally:
+                namespace.close()
+        self._unsure = False
+        return self._loaded is None
+
+    async def _listed(self, table: Table) -> list[str]:
+        """What the kernel has of a table, comparable: without handles and what rules fill. Nothing
+        if there is no such table."""
+        try:
+            said = await self._run(f"list table {table.name}", answer=True)
+        except LabError:
+            return []
+        return sorted(_comparable(json.loads(said)["nftables"]))
 
     async def _kept(self, table: Table, gone: Sequence[str]) -> Sequence[str]:
         """Delete empty chains; those that the kernel does not let go of yet are the next sync's."""
@@ -102,22 +134,40 @@ class Loader:
             gone = gone[_MANY_CHAINS:]
         return gone
 
-    async def _run(self, text: str) -> None:
+    async def _run(self, text: str, *, answer: bool = False) -> str:
         try:
             self._context = self._context or Context(self._namespace)
         except OSError:
             nft = find_program("nft", package="nftables")
-            await Program(self._namespace, [nft, "-f", "-"], text).ended()
-            return
+            form = ["-j"] if answer else []
+            return await Program(self._namespace, [nft, *form, "-f", "-"], text).ended()
         loop = asyncio.get_running_loop()
-        running = loop.run_in_executor(_WORKER, self._context.run, text)
+        run = self._context.ask if answer else self._context.run
+        running = loop.run_in_executor(_WORKER, run, text)
         try:
-            await asyncio.wait_for(running, _SECONDS)
+            return await asyncio.wait_for(running, _SECONDS)
         except TimeoutError:
             raise EnvironmentUnable(
                 f"{LIBRARY} did not answer in {_SECONDS:.0f} s on {self._namespace.name}",
                 "Try a smaller cluster, or this one on a machine with less to do.",
             ) from None
+
+
+def _comparable(objects: list[dict[str, Any]]) -> Iterator[str]:
+    """What nft tells of: rules in their chain's order, elements in any."""
+    counts: Counter[str] = Counter()
+    for one in objects:
+        [(kind, fields)] = one.items()
+        if kind == "metainfo":
+            continue
+        fields.pop("handle", None)
+        if kind == "rule":
+            counts[fields["chain"]] += 1
+            fields["number"] = counts[fields["chain"]]
+        elements = fields.pop("elem", [])
+        yield f"{kind} {fields}"
+        if "timeout" not in fields:
+            yield from (f"{fields['name']} {element}" for element in elements)
 
 
 class Context:
@@ -130,13 +180,27 @@ class Context:
         self._name = namespace.name
         self._library = ctypes.CDLL(LIBRARY)
         self._library.nft_ctx_new.restype = ctypes.c_void_p
-        self._library.nft_ctx_get_error_buffer.restype = ctypes.c_char_p
+        for name in ("nft_ctx_get_error_buffer", "nft_ctx_get_output_buffer"):
+            getattr(self._library, name).restype = ctypes.c_char_p
         with namespace:
             self._context = ctypes.c_void_p(self._library.nft_ctx_new(0))
         self._library.nft_ctx_buffer_error(self._context)
+        self._library.nft_ctx_buffer_output(self._context)
 
-    def run(self, text: str) -> None:
-        """Run commands as one transaction. Raises LabError with nft's complaint."""
-        if self._library.nft_run_cmd_from_buffer(self._context, text.encode()) != 0:
-            said: bytes = self._library.nft_ctx_get_error_buffer(self._context) or b""
-            raise refused(self._name, said)
+    def run(self, text: str) -> str:
+        """Run commands as one transaction; what they print. Raises LabError with nft's
+        complaint."""
+        failed = self._library.nft_run_cmd_from_buffer(self._context, text.encode())
+        said: bytes = self._library.nft_ctx_get_output_buffer(self._context) or b""
+        complaint: bytes = self._library.nft_ctx_get_error_buffer(self._context) or b""
+        if failed:
+            raise refused(self._name, complaint)
+        return said.decode()
+
+    def ask(self, text: str) -> str:
+        """As `run`, with what is printed as JSON."""
+        self._library.nft_ctx_output_set_flags(self._context, _JSON)
+        try:
+            return self.run(text)
+        finally:
+            self._library.nft_ctx_output_set_flags(self._context, 0)

@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from ipaddress import IPv4Address
 
 from .. import __version__
 from ..client import Object
-from ..model.cluster import Node
+from ..model.cluster import Address, Node
 from ..model.version import NEWEST
 
 _MOST_PODS = 110
@@ -22,9 +21,10 @@ _CONDITIONS = {
 }
 
 
-def ipv4(node: Node) -> IPv4Address:
-    """The node's InternalIP."""
-    return next(i.ip for i in node.addresses if isinstance(i.ip, IPv4Address))
+def internal_ips(node: Node) -> tuple[Address, ...]:
+    """The node's InternalIP of each family, in the order in which it has them."""
+    first = {i.version: i.ip for i in reversed(node.addresses)}
+    return tuple(i.ip for i in node.addresses if i.ip == first[i.version])
 
 
 def node_object(node: Node, labels: Mapping[str, str]) -> Object:

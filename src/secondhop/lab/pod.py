@@ -10,12 +10,13 @@ import asyncio
 import contextlib
 import math
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ..client import Object
 from ..errors import ApiError
+from ..model.cluster import Address
 from .container import Container, Home, Unavailable, run
 from .environment import Unresolved, commanded, environment
 from .health import Target, Vitals, check
@@ -36,12 +37,13 @@ _RESTARTS: Mapping[str, Callable[[int], bool]] = {
 class Seat:
     """What a pod needs of its node.
 
-    changed: to be called whenever `PodRun.status` may say something new. event: (type, reason,
-    message), for `kubectl describe`. config_map: data by name, in the pod's namespace.
+    host_ips: the node's address of each family. changed: to be called whenever `PodRun.status` may
+    say something new. event: (type, reason, message), for `kubectl describe`. config_map: data by
+    name, in the pod's namespace.
     """
 
     node: Namespace
-    host_ip: str
+    host_ips: Sequence[Address]
     changed: Callable[[], None]
     event: Callable[[str, str, str], None]
     config_map: Callable[[str], Awaitable[Mapping[str, str] | None]]
@@ -78,11 +80,11 @@ class PodRun:
 
     def status(self) -> Object:
         """The status that the API is to know."""
-        host, home = self._seat.host_ip, self.home
+        home = self.home
         return Picture(
             home.pod,
-            home.address,
-            host,
+            home.addresses,
+            self._seat.host_ips,
             self._started,
             self._initialized,
             self._over,
@@ -228,7 +230,7 @@ class PodRun:
     async def _resolved(self, record: Record) -> tuple[Mapping[str, Any], Mapping[str, str]] | None:
         """The container's spec and environment, once everything is there that they refer to; None
         if the pod is to end before."""
-        addresses = {"pod": self.home.address, "host": self._seat.host_ip}
+        addresses = {"pod": self.home.addresses, "host": self._seat.host_ips}
         spec = record.spec
         while True:
             try:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ..client import Object
+from ..model.cluster import Address
 from .container import Container
 from .health import Vitals
 from .log import Log
@@ -70,8 +71,8 @@ class Picture:
     readiness gates."""
 
     pod: str
-    address: str
-    host_ip: str
+    addresses: Sequence[Address]
+    host_ips: Sequence[Address]
     started: datetime
     initialized: bool
     over: bool
@@ -86,10 +87,10 @@ class Picture:
         told: Object = {
             "phase": phase,
             "conditions": _conditions(self.initialized, ready, ready and self.open, phase),
-            "hostIP": self.host_ip,
-            "hostIPs": [{"ip": self.host_ip}],
-            "podIP": self.address,
-            "podIPs": [{"ip": self.address}],
+            "hostIP": str(self.host_ips[0]),
+            "hostIPs": [{"ip": str(ip)} for ip in self.host_ips],
+            "podIP": str(self.addresses[0]),
+            "podIPs": [{"ip": str(ip)} for ip in self.addresses],
             "startTime": stamp(self.started),
             "qosClass": "BestEffort",
             "containerStatuses": [self._told(record) for record in main],

@@ -1,49 +1,47 @@
-"""Fresh connections from inside a namespace, and what became of each.
+"""Fresh connections and datagrams from inside a namespace, and what became of each.
 
-A refusal is told by the client's own kernel: an ICMP error, which the socket's error queue holds
-with its type and sender, or a RST. A drop is proved by the rule that dropped (capture.py); only a
-packet that nobody claims is waited for.
+A refusal is told by the client's own kernel (unanswered.py). A drop is proved by the rule that
+dropped (capture.py); only a packet that nobody claims is waited for.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
+import itertools
 import socket
 import struct
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass
-from ipaddress import IPv4Address
-from typing import Any
+from typing import Any, TypeVar
 
-from ..model.fate import Fate, Observation, Seen
+from ..model.cluster import Address
+from ..model.fate import Fate, HealthAnswer, Observation, Seen
 from ..model.flow import Destination
-from .ask import get, who
+from .ask import get, health, who
 from .capture import Arrival, Arrivals, Packet, Refusal
-from .netns import Namespace
+from .netns import FAMILIES, Namespace
+from .unanswered import CONNECT_SECONDS, Unanswered, not_sent, refused, report_errors, silence
 
-CONNECT_SECONDS = 1.0
-"""How long to wait for a packet that nobody claims: `curl --connect-timeout 1`."""
 _REPLY_SECONDS = 5.0
 _SETTLE_SECONDS = 0.002
 """After a rule claimed the packet, how long an answer may still contradict it."""
 
-_IP_RECVERR = 11
-_EXTENDED_ERROR = struct.Struct("=IBBBxII")
-_FROM_ICMP = 2
-_SO_EE_OFFENDER = struct.Struct("=HH4s")
 _TCP_INFO_RTT = 68
-_PORT_UNREACHABLE = (3, 3)
-_TIME_EXCEEDED = 11
+_MOST_BYTES = 65536
+_SOURCE_PORTS = itertools.cycle(range(10000, 30000))
+"""Of datagrams: a port that comes again would find what the nodes remember of its last flow."""
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One connection.
+    """One connection, or one datagram.
 
     connect_ms: the handshake, by TCP's own clock. hops: cluster nodes crossed, by the TTL left.
-    reply: the body as it came.
+    reply: the body as it came. http: what a health check answered.
     """
 
     fate: Fate
@@ -52,6 +50,7 @@ class Attempt:
     connect_ms: float | None = None
     hops: int | None = None
     reply: str = ""
+    http: HealthAnswer | None = None
 
 
 class Refusals:
@@ -78,16 +77,17 @@ class Refusals:
 
 
 class Prober:
-    """Probes from one namespace and address. hops: reads an arrival for the nodes crossed."""
+    """Probes from one namespace and address. hops: reads an arrival for the nodes crossed,
+    where that can be told."""
 
     def __init__(
         self,
         namespace: Namespace,
-        source: IPv4Address,
+        source: Address,
         refusals: Refusals,
         arrivals: Arrivals,
         *,
-        hops: Callable[[Arrival], int],
+        hops: Callable[[Arrival], int | None],
         wait_timeouts: bool,
     ) -> None:
         self._namespace = namespace
@@ -98,13 +98,17 @@ class Prober:
         self._wait = wait_timeouts
 
     async def observe(self, destination: Destination, attempts: int) -> tuple[Observation, str]:
-        """That many fresh connections at once, summed up, and the first reply as it came."""
+        """That many fresh connections at once, or datagrams, summed up, and the first reply as it
+        came."""
         made = await asyncio.gather(*(self.attempt(destination) for _ in range(attempts)))
         return summary(made), next((a.reply for a in made if a.reply), "")
 
     async def hold(self, destination: Destination) -> socket.socket | None:
-        """A connection that has been answered once and stays open; None if it did not succeed."""
-        sock = self._namespace.socket(socket.AF_INET, socket.SOCK_STREAM)
+        """A connection that has been answered once and stays open; None if it did not succeed, or
+        the protocol knows none."""
+        if destination.protocol != "TCP":
+            return None
+        sock = self._namespace.socket(FAMILIES[self._source.version], socket.SOCK_STREAM)
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
                 sock.bind((str(self._source), 0))
@@ -116,64 +120,110 @@ class Prober:
         return sock if await answers(sock) else None
 
     async def attempt(self, destination: Destination) -> Attempt:
-        """One connection and one `GET /`."""
-        with self._namespace.socket(socket.AF_INET, socket.SOCK_STREAM) as sock:
-            sock.setsockopt(socket.IPPROTO_IP, _IP_RECVERR, 1)
+        """One connection and one `GET /`, or one datagram and its answer."""
+        attempt = self._datagram if destination.protocol == "UDP" else self._connection
+        try:
+            return await attempt(destination)
+        except Unanswered as unanswered:
+            return Attempt(unanswered.fate, unanswered.evidence)
+
+    async def _connection(self, destination: Destination) -> Attempt:
+        with self._socket(socket.SOCK_STREAM) as sock:
             sock.bind((str(self._source), 0))
             target = (str(destination.address), destination.port)
-            source_port: int = sock.getsockname()[1]
-            syn = Packet(str(self._source), source_port, *target)
-            with self._refusals.expect(syn) as refusal:
-                unanswered = await self._connect(sock, target, refusal)
-            if unanswered:
-                return unanswered
+            connecting = asyncio.get_running_loop().sock_connect(sock, target)
+            await self._answered(sock, connecting, target)
             connect_ms = _handshake_ms(sock)
             try:
                 async with asyncio.timeout(_REPLY_SECONDS):
+                    if destination.kind == "healthCheckNodePort":
+                        answer = await health(sock, str(destination))
+                        return Attempt(Fate.DELIVERED, "", connect_ms=connect_ms, http=answer)
                     reply = await get(sock, str(destination))
-                pod, (address, port) = who(reply)
+                return self._delivered(reply, connect_ms)
             except TimeoutError:
                 said = f"connected, but no reply in {_REPLY_SECONDS:.0f} s"
                 return Attempt(Fate.DROPPED, said)
             except (OSError, ValueError) as error:
                 return Attempt(Fate.CLOSED, f"connected, but then: {error}")
-            arrival = self._arrivals.pop((address, port), None)
-            hops = self._hops(arrival) if arrival else None
-            return Attempt(Fate.DELIVERED, "", Seen(pod, address), connect_ms, hops, reply)
 
-    async def _connect(
-        self, sock: socket.socket, target: tuple[str, int], refusal: asyncio.Future[Refusal]
-    ) -> Attempt | None:
-        """None once connected, else what became of the SYN."""
-        loop = asyncio.get_running_loop()
-        connecting = asyncio.ensure_future(loop.sock_connect(sock, target))
-        try:
-            await self._first_word(connecting, refusal)
-            claim = refusal.result() if refusal.done() else None
-            if not connecting.done():
-                return _silence(claim, waited=self._wait or claim is None or not claim.drops)
-            connecting.result()
-            return None
-        except OSError as error:
-            return _answered(sock, error, claim)
-        finally:
-            connecting.cancel()  # and let the loop forget the descriptor before it is closed
-            await asyncio.wait({connecting})
+    async def _datagram(self, destination: Destination) -> Attempt:
+        with self._socket(socket.SOCK_DGRAM) as sock:
+            _bind_anew(sock, self._source)
+            target = (str(destination.address), destination.port)
+            reply = await self._answered(sock, _exchange(sock, target), target)
+            try:
+                return self._delivered(reply.decode(errors="replace"))
+            except ValueError as error:
+                return Attempt(Fate.CLOSED, f"answered, but not by whoami: {error}")
 
-    async def _first_word(
-        self, connecting: asyncio.Task[None], refusal: asyncio.Future[Refusal]
-    ) -> None:
-        """Wait until the connection's fate is known: the client hears something, a rule says that
+    def _socket(self, kind: int) -> socket.socket:
+        sock = self._namespace.socket(FAMILIES[self._source.version], kind)
+        report_errors(sock)
+        return sock
+
+    def _delivered(self, reply: str, connect_ms: float | None = None) -> Attempt:
+        """Raises ValueError if the reply is not whoami's."""
+        pod, peer = who(reply)
+        arrival = self._arrivals.pop(peer, None)
+        hops = self._hops(arrival) if arrival else None
+        return Attempt(Fate.DELIVERED, "", Seen(pod, peer[0]), connect_ms, hops, reply)
+
+    async def _answered(
+        self, sock: socket.socket, trying: Coroutine[Any, Any, T], target: tuple[str, int]
+    ) -> T:
+        """What comes of trying. Raises Unanswered with what became of the first packet."""
+        source, source_port = sock.getsockname()[:2]
+        packet = Packet(source, source_port, *target)
+        answer = asyncio.ensure_future(trying)
+        with self._refusals.expect(packet) as refusal:
+            try:
+                await self._first_word(answer, refusal)
+                claim = refusal.result() if refusal.done() else None
+                if answer.done():
+                    return answer.result()
+                waited = self._wait or claim is None or not claim.drops
+                raise silence(sock, claim, waited=waited)
+            except OSError as error:
+                if error.errno != errno.EPERM:
+                    raise refused(sock, error, claim) from None
+                await asyncio.wait({refusal}, timeout=CONNECT_SECONDS)
+                raise not_sent(refusal.result() if refusal.done() else None) from None
+            finally:
+                answer.cancel()  # and let the loop forget the descriptor before it is closed
+                await asyncio.wait({answer})
+
+    async def _first_word(self, answer: asyncio.Task[T], refusal: asyncio.Future[Refusal]) -> None:
+        """Wait until the packet's fate is known: the client hears something, a rule says that
         it dropped the packet and for a moment nobody contradicts, or it has been long enough."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + CONNECT_SECONDS
         if not self._wait:
-            first: set[asyncio.Future[Any]] = {connecting, refusal}
+            first: set[asyncio.Future[Any]] = {answer, refusal}
             await asyncio.wait(first, timeout=CONNECT_SECONDS, return_when="FIRST_COMPLETED")
             if refusal.done() and refusal.result().drops:
                 deadline = loop.time() + _SETTLE_SECONDS
-        if not connecting.done():
-            await asyncio.wait({connecting}, timeout=max(deadline - loop.time(), 0))
+        if not answer.done():
+            await asyncio.wait({answer}, timeout=max(deadline - loop.time(), 0))
+
+
+def _bind_anew(sock: socket.socket, source: Address) -> None:
+    """To a port that no datagram has come from yet."""
+    while True:
+        try:
+            sock.bind((str(source), next(_SOURCE_PORTS)))
+            return
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
+
+
+async def _exchange(sock: socket.socket, target: tuple[str, int]) -> bytes:
+    """A datagram there, and the one that comes back."""
+    loop = asyncio.get_running_loop()
+    await loop.sock_connect(sock, target)
+    await loop.sock_sendall(sock, b"who are you?\n")
+    return await loop.sock_recv(sock, _MOST_BYTES)
 
 
 async def answers(sock: socket.socket) -> bool:
@@ -199,6 +249,7 @@ def summary(attempts: list[Attempt]) -> Observation:
         connect_ms=tuple(sorted(a.connect_ms for a in attempts if a.connect_ms is not None)),
         hops=Counter(a.hops for a in attempts if a.hops is not None),
         evidence=_told(evidence, len(attempts), fates),
+        http=next((attempt.http for attempt in attempts if attempt.http), None),
     )
 
 
@@ -207,49 +258,6 @@ def _told(evidence: Mapping[str, int], attempts: int, fates: Mapping[Fate, int])
     if delivered := fates.get(Fate.DELIVERED, 0):
         told.insert(0, f"{delivered} of {attempts} answered")
     return "; ".join(told)
-
-
-def _silence(claim: Refusal | None, *, waited: bool) -> Attempt:
-    silence = f"no answer in {CONNECT_SECONDS:.0f} s" if waited else ""
-    if claim is None:
-        return Attempt(Fate.DROPPED, f"{silence}, and no rule reported a drop")
-    proof = f"the SYN reached {claim.node} and hit {claim.rule}"
-    if not claim.drops:
-        return Attempt(Fate.REJECTED, f"{proof}, but its ICMP did not arrive ({silence})")
-    return Attempt(Fate.DROPPED, f"{proof} ({silence})" if silence else proof)
-
-
-def _answered(sock: socket.socket, error: OSError, claim: Refusal | None) -> Attempt:
-    """A connection that was refused: by whom, and how."""
-    rule = f", by {claim.rule}" if claim else ""
-    icmp = _icmp_error(sock)
-    if icmp is None:
-        if isinstance(error, ConnectionRefusedError):
-            return Attempt(
-                Fate.CLOSED,
-                "RST: nobody listens there, neither the node nor the pod that a rule chose",
-            )
-        return Attempt(Fate.UNROUTABLE, f"the client's own kernel: {error.strerror}")
-    kind, code, sender = icmp
-    said = f"ICMP {kind}/{code} from {sender}{rule}"
-    if (kind, code) == _PORT_UNREACHABLE:
-        return Attempt(Fate.REJECTED, said)
-    return Attempt(Fate.LOOP if kind == _TIME_EXCEEDED else Fate.UNROUTABLE, said)
-
-
-def _icmp_error(sock: socket.socket) -> tuple[int, int, str] | None:
-    """Type, code and sender of the ICMP error in the socket's error queue, if there is one."""
-    try:
-        _, ancillary, _, _ = sock.recvmsg(512, 512, socket.MSG_ERRQUEUE)
-    except OSError:
-        return None
-    for level, kind, data in ancillary:
-        if (level, kind) == (socket.IPPROTO_IP, _IP_RECVERR):
-            _, origin, icmp_type, icmp_code, _, _ = _EXTENDED_ERROR.unpack_from(data)
-            if origin == _FROM_ICMP:
-                _, _, sender = _SO_EE_OFFENDER.unpack_from(data, _EXTENDED_ERROR.size)
-                return icmp_type, icmp_code, str(IPv4Address(sender))
-    return None
 
 
 def _handshake_ms(sock: socket.socket) -> float:

@@ -13,6 +13,7 @@ import termios
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple, NoReturn
 
+from ..model.cluster import Address
 from . import linux, root
 from .netns import Namespace
 
@@ -30,7 +31,7 @@ class Place(NamedTuple):
 
     network: Namespace
     hostname: str
-    address: str
+    addresses: Sequence[Address]
     inside: Process | None = None
 
 
@@ -165,7 +166,7 @@ def _enter(place: Place) -> None:
         return
     linux.setns(place.network.fd, linux.CLONE_NEWNET)
     linux.unshare(_INSIDE)
-    root.build(place.hostname, place.address)
+    root.build(place.hostname, place.addresses)
     linux.sethostname(place.hostname)
 
 

@@ -49,7 +49,7 @@ class Program:
         finally:
             os.close(rules)
 
-    async def ended(self) -> None:
+    async def ended(self) -> str:
         """Wait for the end without blocking the loop, then `finish`."""
         loop = asyncio.get_running_loop()
         over: asyncio.Future[None] = loop.create_future()
@@ -60,10 +60,10 @@ class Program:
         finally:
             loop.remove_reader(descriptor)
             os.close(descriptor)
-        self.finish(0.0)
+        return self.finish(0.0)
 
-    def finish(self, seconds: float = _SECONDS) -> None:
-        """Wait that long for the end. To be called once.
+    def finish(self, seconds: float = _SECONDS) -> str:
+        """Wait that long for the end; what the program said. To be called once.
 
         Raises LabError with the program's complaint if it refused the rules or did not end.
         """
@@ -74,15 +74,17 @@ class Program:
             hung = True
             self._process.kill()
             status = self._process.wait()
-        complaint = os.pread(self._said, _LONGEST, 0)
-        os.close(self._said)
+        with open(self._said, "rb") as file:
+            file.seek(0)
+            said = file.read()
         if hung:
             raise LabError(
                 f"{self._path} did not end in {_SECONDS:.0f} s on {self._name}",
                 "Try by hand what it does here.",
             )
         if status != 0:
-            raise refused(self._name, complaint or str(status).encode())
+            raise refused(self._name, said or f"it ended with status {status}".encode())
+        return said.decode(errors="replace")
 
 
 def refused(node: str, complaint: bytes) -> LabError:

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
+from ..model.cluster import Address
 from . import linux
 
 _PROGRAMS = ("usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32", "opt", "nix")
@@ -36,7 +38,7 @@ _GROUPS = "root:x:0:\nnogroup:x:65534:\n"
 _AT = Path("/tmp")  # a folder that every system has; covered only in here
 
 
-def build(hostname: str, address: str) -> None:
+def build(hostname: str, addresses: Sequence[Address]) -> None:
     """Make it the root of this process, which is in mount, UTS and pid namespaces of its own.
 
     Raises OSError. Where a new /proc is refused (inside some containers) there is none.
@@ -50,7 +52,7 @@ def build(hostname: str, address: str) -> None:
     for name in _WRITABLE:
         (_AT / name).mkdir(parents=True, exist_ok=True)
     (_AT / "tmp").chmod(0o1777)
-    _written(hostname, address)
+    _written(hostname, addresses)
     _devices()
     (_AT / "proc").mkdir()
     with contextlib.suppress(PermissionError):
@@ -77,10 +79,11 @@ def _point(original: Path, where: Path) -> None:
         where.touch()
 
 
-def _written(hostname: str, address: str) -> None:
+def _written(hostname: str, addresses: Sequence[Address]) -> None:
     etc = _AT / "etc"
     etc.mkdir(exist_ok=True)
-    own = f"127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost\n{address}\t{hostname}\n"
+    own = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost\n"
+    own += "".join(f"{address}\t{hostname}\n" for address in addresses)
     files = {"hosts": own, "hostname": f"{hostname}\n", "passwd": _USERS, "group": _GROUPS}
     for name, text in files.items():
         (etc / name).write_text(text)

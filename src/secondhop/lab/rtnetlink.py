@@ -24,6 +24,7 @@ from .netlink import (
     DUMP,
     ERROR,
     HEADER,
+    REPLACE,
     REQUEST,
     attribute,
     attributes,
@@ -31,14 +32,17 @@ from .netlink import (
 )
 from .netns import Namespace
 
-_NEWLINK, _GETLINK, _SETLINK, _NEWADDR, _GETADDR, _NEWROUTE, _NEWNEIGH = 16, 18, 19, 20, 22, 24, 28
+_NEWLINK, _GETLINK, _SETLINK, _NEWADDR, _GETADDR = 16, 18, 19, 20, 22
+_NEWROUTE, _GETROUTE, _NEWNEIGH = 24, 26, 28
 _UP = 1
 _NESTED = 0x8000
-_PERMANENT, _NOARP = 0x80, 0x40
+_REACHABLE, _PERMANENT, _NOARP = 0x02, 0x80, 0x40
 _NTF_SELF, _ONLINK = 2, 4
 _NODAD = 2
+_RTN_LOCAL = 2
 _LINK = struct.Struct("=BxHiII")
 _ADDRESS = struct.Struct("=BBBBI")
+_ROUTE = struct.Struct("=BBBBBBBBI")
 _CHUNK = 64 * 1024
 
 OPERSTATE_UP = 6
@@ -54,7 +58,8 @@ class Devconf:
 class LinkState(NamedTuple):
     """What the readiness barrier needs to know of a link.
 
-    bridge: number of the one it is a port of, or 0. port_state: None unless it is one.
+    bridge: number of the one it is a port of, or 0. port_state: None unless it is one. peer: number
+    of a veth's other end, in its own namespace.
     """
 
     number: int
@@ -63,6 +68,7 @@ class LinkState(NamedTuple):
     operstate: int
     bridge: int
     port_state: int | None
+    peer: int
 
 
 def _nest(kind: int, *attributes: bytes) -> bytes:
@@ -91,6 +97,7 @@ class Netlink:
         self._socket.settimeout(10)
         self._queue: list[tuple[bytes, str]] = []
         self._sequence = 0
+        self._deaf: set[Address] = set()
 
     def close(self) -> None:
         """Close the socket."""
@@ -188,17 +195,23 @@ class Netlink:
         if interface.version == 4:
             body += attribute(2, interface.ip.packed)
             body += attribute(4, interface.network.broadcast_address.packed)
+        else:
+            self._deaf.add(interface.ip)
         self._add(_NEWADDR, CREATE, body, f"address {interface}")
 
     def route(
-        self, network: Network | None, via: Address, index: int, *, onlink: bool = False
+        self,
+        network: Network | None,
+        via: Address,
+        index: int,
+        *,
+        onlink: bool = False,
     ) -> None:
         """A route over a gateway; no network means the default route. onlink: the gateway is
         reachable on that link whatever its addresses say."""
         destination = attribute(1, network.network_address.packed) if network else b""
         body = (
-            struct.pack(
-                "=BBBBBBBBI",
+            _ROUTE.pack(
                 _family(via),
                 network.prefixlen if network else 0,
                 0,
@@ -215,11 +228,12 @@ class Netlink:
         )
         self._add(_NEWROUTE, CREATE, body, f"route {network or 'default'} via {via}")
 
-    def neighbour(self, index: int, address: Address, mac: str) -> None:
-        """A permanent neighbour entry: that address has this hardware address."""
-        head = struct.pack("=BxxxiHBB", _family(address), index, _PERMANENT, 0, 0)
+    def neighbour(self, index: int, address: Address, mac: str, *, permanent: bool = True) -> None:
+        """That address has this hardware address: for good, or as if it had just been asked."""
+        state = _PERMANENT if permanent else _REACHABLE
+        head = struct.pack("=BxxxiHBB", _family(address), index, state, 0, 0)
         body = head + attribute(1, address.packed) + attribute(2, _mac(mac))
-        self._add(_NEWNEIGH, CREATE, body, f"neighbour {address}")
+        self._add(_NEWNEIGH, REPLACE, body, f"neighbour {address}")
 
     def forwarding_entry(self, index: int, mac: str, remote: Address) -> None:
         """A VXLAN forwarding entry: frames for that hardware address go to this node."""
@@ -291,6 +305,7 @@ class Netlink:
                     link[16][0],
                     struct.unpack("=I", link[10])[0] if 10 in link else 0,
                     port[0] if port else None,
+                    struct.unpack("=I", link[5])[0] if 5 in link else 0,
                 )
             )
         return found
@@ -304,6 +319,16 @@ class Netlink:
             packed = entry.get(2) or entry[1]
             found.append((index, len(packed), str(ip_address(packed))))
         return [text for _, _, text in sorted(found, key=lambda one: one[:2])]
+
+    def deaf(self) -> list[str]:
+        """The IPv6 addresses given to links here for which nothing is received yet: unlike an IPv4
+        one they come into force a moment later, by a work queue of the kernel's."""
+        if self._deaf:
+            for body in self._dump(_GETROUTE, _ROUTE.pack(socket.AF_INET6, *[0] * 8)):
+                destination = attributes(body[_ROUTE.size :]).get(1)
+                if _ROUTE.unpack_from(body)[7] == _RTN_LOCAL and destination:
+                    self._deaf.discard(ip_address(destination))
+        return sorted(map(str, self._deaf))
 
     def _dump(self, kind: int, body: bytes) -> Iterator[bytes]:
         self._sequence += 1

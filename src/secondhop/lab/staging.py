@@ -21,7 +21,7 @@ from ..manifests.service_model import PROXY_NAME
 from ..model.cluster import Cluster, Container, Endpoint, Pod, Probe, Service, ServicePortName
 from .addresses import WISH
 from .kubelet import LEASES
-from .workloads import IMAGE, Settings, listeners, workloads
+from .workloads import IMAGE, Settings, datagram_ports, listeners, workloads
 
 _LONGEST_PROBE = 10
 _FOR_EVER = 1 << 30
@@ -48,6 +48,10 @@ def _pod(cluster: Cluster, pod: Pod) -> Object:
         container["readinessProbe"] = _probe(probe)
     if containers:
         containers[0]["ports"] = [port for ports in named for port in ports]
+        containers[0]["ports"] += [
+            {"containerPort": port, "protocol": "UDP"} for port in datagram_ports(cluster, pod)
+        ]
+    wish = {} if pod.host_network else {WISH: ",".join(map(str, pod.addresses))}
     return {
         "apiVersion": "v1",
         "kind": "Pod",
@@ -56,7 +60,7 @@ def _pod(cluster: Cluster, pod: Pod) -> Object:
             "name": name_of(pod),
             "uid": f"{pod.namespace}/{name_of(pod)}",
             "labels": dict(pod.labels),
-            "annotations": {WISH: str(pod.addresses[0])} if not pod.host_network else {},
+            "annotations": wish,
         },
         "spec": {
             "nodeName": pod.node,

@@ -7,32 +7,34 @@ import functools
 import pickle
 import resource
 import socket
-from collections.abc import Coroutine, Mapping
-from ipaddress import IPv4Address
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, TypeVar
 
 from ..errors import LabError
 from ..model.cluster import Address, Cluster, Endpoint, ServicePortName
 from ..model.fate import Observation
-from ..model.flow import Flow
+from ..model.flow import Flow, Source
 from .capture import Arrival
 from .client import LENGTH, failure, framed
 from .embedded import Embedded, first_of
+from .netns import Namespace
 from .probe import Prober, answers
 from .staging import Stage, verdicts
+from .unroutable import answer_unroutable
 
 
-def main(channel: socket.socket) -> None:
-    """Answer requests until the caller closes the channel. Runs as pid 1 of the sandbox."""
+def main(channel: socket.socket, make: Callable[[], object] | None = None) -> None:
+    """Answer requests until the caller closes the channel. Runs as pid 1 of the sandbox. make: what
+    has a method for each request; None: a Supervisor."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # each pod takes a few descriptors
-    asyncio.run(_serve(channel))
+    asyncio.run(_serve(channel, make or Supervisor))
 
 
-async def _serve(channel: socket.socket) -> None:
+async def _serve(channel: socket.socket, make: Callable[[], object]) -> None:
     channel.setblocking(False)
     reader, writer = await asyncio.open_connection(sock=channel)
-    lab = Supervisor()
+    lab = make()
     while True:
         try:
             (size,) = LENGTH.unpack(await reader.readexactly(LENGTH.size))
@@ -60,6 +62,7 @@ class Supervisor:
 
     def __init__(self) -> None:
         self._held: list[socket.socket] = []
+        self._answers_all = False
 
     async def start(self, cluster: Cluster) -> tuple[dict[str, bool], list[str]]:
         """Build the cluster, start its pods; which of them became ready, by `namespace/name`, and
@@ -85,6 +88,16 @@ class Supervisor:
 
         await self._alive(self._lab.agreed(same))
 
+    async def deliver(self, address: Address, node: str | None) -> None:
+        """From now on the network outside brings an address to this node, or nowhere."""
+        self._lab.router.send(address, [node] if node else [])
+
+    async def inject(self, fault: str, target: str) -> None:
+        """See faults."""
+        from .faults import inject  # most labs see none
+
+        await inject(self._lab, fault, target)
+
     async def _alive(self, waiting: Coroutine[Any, Any, T]) -> T:
         """What comes of waiting, unless the lab ends before. Raises what it ended with."""
         task = asyncio.ensure_future(waiting)
@@ -100,14 +113,24 @@ class Supervisor:
         )
 
     async def observe(
-        self, flow: Flow, attempts: int, wait_timeouts: bool
-    ) -> tuple[Observation, str]:
-        """Try a flow with fresh connections; the observation, and the first reply as it came."""
-        return await self._prober(flow, wait_timeouts).observe(flow.destination, attempts)
+        self, flows: Sequence[Flow], attempts: int, wait_timeouts: bool
+    ) -> list[tuple[Observation, str]]:
+        """Try flows of one via with fresh connections, together; of each the observation, and the
+        first reply as it came."""
+        if not self._answers_all and not all(flow.is_reference for flow in flows):
+            await answer_unroutable(self._lab.wiring.router)
+            self._answers_all = True
+        for flow in flows:
+            if flow.via:
+                await self.deliver(flow.destination.address, flow.via)
+        probers = [await self._prober(flow, wait_timeouts) for flow in flows]
+        tries = (p.observe(f.destination, attempts) for p, f in zip(probers, flows, strict=True))
+        return await asyncio.gather(*tries)
 
     async def hold(self, flow: Flow) -> None:
         """Open a connection that stays, if it succeeds."""
-        if connection := await self._prober(flow).hold(flow.destination):
+        prober = await self._prober(flow)
+        if connection := await prober.hold(flow.destination):
             self._held.append(connection)
 
     async def held(self) -> tuple[int, int]:
@@ -121,11 +144,13 @@ class Supervisor:
         self._held.clear()
         return alive, total
 
-    def _prober(self, flow: Flow, wait_timeouts: bool = False) -> Prober:
+    async def _prober(self, flow: Flow, wait_timeouts: bool = False) -> Prober:
+        namespace = await self._sender(flow.source)
         source = flow.source.ip
-        assert isinstance(source, IPv4Address)
+        if flow.source.kind == "node":
+            source = namespace.source_towards(flow.destination.address) or source
         return Prober(
-            self._lab.wiring.namespace("client"),
+            namespace,
             source,
             self._lab.refusals,
             self._lab.arrivals,
@@ -133,14 +158,28 @@ class Supervisor:
             wait_timeouts=wait_timeouts,
         )
 
-    def _hops(self, flow: Flow, arrival: Arrival) -> int:
+    async def _sender(self, source: Source) -> Namespace:
+        """Where a source sends from. A pod that is nobody's endpoint is there from then on."""
+        wiring = self._lab.wiring
+        if source.kind != "pod" or source.node is None:
+            return wiring.namespace(f"node/{source.node}" if source.node else "client")
+        name = f"{source.name}-IPv{source.ip.version}"
+        if name not in wiring.pods:
+            await wiring.plug(source.node, name, [source.ip])
+        return wiring.namespace(f"pod/{name}")
+
+    def _hops(self, flow: Flow, arrival: Arrival) -> int | None:
         """The cluster nodes that a request crossed, by what the TTL lost: one for each of them that
         forwarded it and for each time it passed the router. A node does not forward what it
-        delivers to a hostNetwork pod of its own, and VXLAN hides the router."""
+        delivers to a hostNetwork pod of its own, and VXLAN hides the router. None for other flows
+        than those from the client to a node port."""
+        if not flow.is_reference:
+            return None
         lost = _INITIAL_TTL - arrival.ttl - self._routers(flow.source.ip, flow.destination.address)
         if not arrival.host_network:
             return lost
-        entry, home = flow.destination.address, self._cluster.node(arrival.node).address(4)
+        entry = flow.destination.address
+        home = self._cluster.node(arrival.node).address(entry.version)
         return lost + 1 - (self._routers(entry, home) if home else 0)
 
     def _routers(self, one: Address, other: Address) -> int:

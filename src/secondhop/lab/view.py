@@ -13,13 +13,14 @@ from ..model.cluster import Cluster, Endpoint, Service, ServicePortName
 
 _SERVICE = "kubernetes.io/service-name"
 _ZONE = "topology.kubernetes.io/zone"
+_LEAVING = "ToBeDeletedByClusterAutoscaler"
 
 
 class View:
     """What the API says of Services, kept up to date by `run`.
 
-    base: the cluster's machines, network and proxy settings, which no API tells. changed: set
-    whenever `cluster` has turned into something new.
+    base: the cluster's machines, network and proxy settings, which no API tells. version: counts
+    what `cluster` has turned into.
     """
 
     def __init__(self, api: Api, base: Cluster) -> None:
@@ -27,8 +28,10 @@ class View:
         self._services: dict[Key, Service] = {}
         self._endpoints: dict[Key, Mapping[ServicePortName, tuple[Endpoint, ...]]] = {}
         self._slices: dict[Key, dict[Key, Object]] = {}
-        self._zones: dict[str, str | None] = {}
-        self.changed = asyncio.Event()
+        self._nodes: dict[str, tuple[str | None, bool]] = {}
+        self.version = 0
+        self._made: tuple[int, Cluster] | None = None
+        self._news = asyncio.Event()
         self._informers = (
             Informer(api, "Service", self._service),
             Informer(api, "EndpointSlice", self._slice),
@@ -46,24 +49,39 @@ class View:
         for informer in self._informers:
             await informer.synced.wait()
 
+    async def after(self, version: int) -> None:
+        """Wait until `cluster` is something newer than that version."""
+        while self.version == version:
+            await self._news.wait()
+
     @property
     def cluster(self) -> Cluster:
-        """The cluster now."""
-        nodes = [replace(n, zone=self._zones.get(n.name, n.zone)) for n in self._base.nodes]
+        """The cluster now; a node that the API does not know is as good as being deleted. Of one
+        version it is one object."""
+        if self._made is None or self._made[0] != self.version:
+            self._made = self.version, self._make()
+        return self._made[1]
+
+    def _make(self) -> Cluster:
+        known = ((n, *self._nodes.get(n.name, (n.zone, True))) for n in self._base.nodes)
+        nodes = tuple(replace(n, zone=zone, deleting=deleting) for n, zone, deleting in known)
         endpoints = {
             name: found for part in self._endpoints.values() for name, found in part.items()
         }
-        services = [self._services[key] for key in sorted(self._services)]
-        return replace(
-            self._base, nodes=tuple(nodes), services=tuple(services), endpoints=endpoints
-        )
+        services = tuple(self._services[key] for key in sorted(self._services))
+        return replace(self._base, nodes=nodes, services=services, endpoints=endpoints)
+
+    def _turn(self) -> None:
+        self.version += 1
+        self._news.set()
+        self._news = asyncio.Event()
 
     def _service(self, key: Key, before: Object | None, after: Object | None) -> None:
         if after is None:
             self._services.pop(key, None)
         else:
             self._services[key] = stored_service(after)
-        self.changed.set()
+        self._turn()
 
     def _slice(self, key: Key, before: Object | None, after: Object | None) -> None:
         """All slices of a Service together: an endpoint may stand in two of them."""
@@ -75,12 +93,18 @@ class View:
             else:
                 mine.pop(key, None)
             self._endpoints[service] = stored_endpoints(mine.values())
-        self.changed.set()
+        self._turn()
 
     def _node(self, key: Key, before: Object | None, after: Object | None) -> None:
+        known = self._nodes.pop(key[1], None)
         if after is not None:
-            labels = after["metadata"].get("labels") or {}
-            zone = labels.get(_ZONE)
-            if self._zones.get(key[1]) != zone or key[1] not in self._zones:
-                self._zones[key[1]] = zone
-                self.changed.set()
+            zone = (after["metadata"].get("labels") or {}).get(_ZONE)
+            self._nodes[key[1]] = zone, _deleting(after)
+        if known != self._nodes.get(key[1]):
+            self._turn()
+
+
+def _deleting(node: Object) -> bool:
+    """Whether load balancers are to leave it (semantics §6.2)."""
+    taints = (node.get("spec") or {}).get("taints") or ()
+    return "deletionTimestamp" in node["metadata"] or any(t["key"] == _LEAVING for t in taints)

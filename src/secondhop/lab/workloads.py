@@ -89,7 +89,8 @@ def runs_whoami(image: str, command: Sequence[str]) -> bool:
 def listeners(cluster: Cluster, pod: Pod) -> list[Settings]:
     """What listens in a pod: each whoami container as it is configured, and for all others a
     stand-in on every port that they or their probes name; without any whoami also on every port
-    that the pod's endpoints name. Raises UsageError for what whoami would not start with."""
+    that the pod's endpoints name; at least one, if the pod has datagrams to answer. Raises
+    UsageError for what whoami would not start with."""
     own = [
         settings(pod.name, container.args, container.env)
         for container in pod.containers
@@ -105,8 +106,18 @@ def listeners(cluster: Cluster, pod: Pod) -> list[Settings]:
             for endpoint in endpoints
             if name.protocol == "TCP" and endpoint.address in pod.addresses
         }
+        named = named or set(datagram_ports(cluster, pod)[:1])
     named -= {one.port for one in own}
     return own + [Settings(hostname=pod.name, port=port) for port in sorted(named)]
+
+
+def datagram_ports(cluster: Cluster, pod: Pod) -> list[int]:
+    """The UDP ports that a pod's containers name, or its endpoints: there is a stand-in on each."""
+    named = {p.port for c in pod.containers for p in c.ports if p.protocol == "UDP"}
+    for name, endpoints in cluster.endpoints.items():
+        if name.protocol == "UDP":
+            named |= {e.port for e in endpoints if e.address in pod.addresses}
+    return sorted(named)
 
 
 def workloads(cluster: Cluster) -> Iterator[Pod]:

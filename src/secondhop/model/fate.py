@@ -87,7 +87,8 @@ class Seen(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Observation:
     """What packets did. seen counts the attempts that were answered; fates counts all of them;
-    connect_ms: TCP handshake times of the delivered ones, in milliseconds; hops: cluster nodes that
+    connect_ms: TCP handshake times of the delivered ones, in milliseconds; http: what a
+    healthCheckNodePort answered; hops: cluster nodes that
     the requests crossed, as far as their TTL told, with counts."""
 
     fate: Fate
@@ -97,6 +98,7 @@ class Observation:
     connect_ms: tuple[float, ...] = ()
     hops: Mapping[int, int] = field(default_factory=dict)
     evidence: str = ""
+    http: HealthAnswer | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,12 +114,12 @@ class Trial:
 
     @property
     def agree(self) -> bool:
-        """As judged. Else: same fate; every (pod, source address) seen was predicted; a predicted
-        one that was not seen counts against it only if missing it by chance had probability below
-        1e-5."""
+        """As judged. Else: same fate and, of a health check, same answer; every (pod, source
+        address) seen was predicted; a predicted one that was not seen counts against it only if
+        missing it by chance had probability below 1e-5."""
         if self.judged is not None:
             return self.judged
-        if self.predicted.fate != self.observed.fate:
+        if (self.predicted.fate, self.predicted.http) != (self.observed.fate, self.observed.http):
             return False
         expected = {Seen(b.pod, str(b.source_ip)): b.share for b in self.predicted.backends}
         if not self.observed.seen.keys() <= expected.keys():

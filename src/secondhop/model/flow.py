@@ -51,6 +51,11 @@ class Flow:
     destination: Destination
     via: str | None = None
 
+    @property
+    def is_reference(self) -> bool:
+        """Whether it is one of the reference experiment's: the client's to a node port."""
+        return (self.source.kind, self.destination.kind) == ("client", "nodePort")
+
 
 def entry_nodes(destination: Destination, vias: tuple[str | None, ...]) -> tuple[str, ...]:
     """The node through which flows to a destination by one of these vias enter the cluster; none

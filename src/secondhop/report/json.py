@@ -12,7 +12,7 @@ from ..model.claim import Claim
 from ..model.cluster import Policy, Service
 from ..model.difference import Change, Difference
 from ..model.failover import Failover
-from ..model.fate import Fate, Observation, Outcome, Trial
+from ..model.fate import Fate, HealthAnswer, Observation, Outcome, Trial
 from ..model.finding import Check, Where
 from ..model.flow import Destination, Flow, Source
 from ..model.inference import Inference
@@ -213,7 +213,7 @@ def outcome(one: Outcome) -> dict[str, Any]:
             {"node": s.node, "what": s.what, "rule": s.rule, "chain": s.chain} for s in one.steps
         ]
     if one.http is not None:
-        found["http"] = {"status": one.http.status, "localEndpoints": one.http.local_endpoints}
+        found["http"] = _health(one.http)
     if one.certainty is not None:
         found["certainty"] = one.certainty
     return found
@@ -225,7 +225,7 @@ def observation(one: Observation) -> dict[str, Any]:
     for seen, count in one.seen.items():
         pods[seen.pod] += count
         sources[seen.source_ip] += count
-    return {
+    found = {
         "fate": str(one.fate),
         "attempts": one.attempts,
         "fates": {str(fate): count for fate, count in one.fates.items()},
@@ -237,6 +237,11 @@ def observation(one: Observation) -> dict[str, Any]:
         else None,
         "evidence": one.evidence,
     }
+    return found if one.http is None else found | {"http": _health(one.http)}
+
+
+def _health(answer: HealthAnswer) -> dict[str, int]:
+    return {"status": answer.status, "localEndpoints": answer.local_endpoints}
 
 
 def quantile(ordered: Sequence[float], fraction: float) -> float:
@@ -249,6 +254,7 @@ def _trial(trial: Trial) -> dict[str, Any]:
         "policy": trial.policy,
         "source": source(trial.flow.source),
         "destination": destination(trial.flow.destination),
+        "via": trial.flow.via,
         "predicted": outcome(trial.predicted),
         "observed": observation(trial.observed),
         "agree": trial.agree,

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from ..model.cluster import Cluster, Pod, Policy, Service
 from ..model.fate import Fate, Trial
+from . import everything
 
 
 def applied(files: Sequence[str], cluster: Cluster, service: Service) -> Iterator[str]:
@@ -46,9 +47,15 @@ def held(alive: int, total: int) -> str:
 
 def probed(trial: Trial, reply: str) -> Iterator[str]:
     """`curl` and the first reply of the row, or what became of it."""
-    observed = trial.observed
-    command = f"curl -s --connect-timeout 1 {trial.flow.destination}"
-    if observed.fate is Fate.DROPPED:
+    observed, flow = trial.observed, trial.flow
+    if flow.source.kind != "client" or flow.via:
+        yield f"# {everything.flow(flow)}"
+    to = flow.destination
+    if to.protocol == "UDP":
+        command = f"echo who are you | nc -u -w1 {to.address} {to.port}"
+    else:
+        command = f"curl -s --connect-timeout 1 {to}"
+    if observed.fate is Fate.DROPPED and to.protocol == "TCP":
         yield f"$ {command} || echo timeout"
         yield "timeout"
     else:

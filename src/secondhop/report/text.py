@@ -10,6 +10,7 @@ from ..model.cluster import Policy, Service
 from ..model.fate import Fate, Observation, Outcome, Trial
 from ..model.flow import Destination, Flow
 from ..model.version import KubeVersion
+from . import everything as every
 from .layout import WORDS, few, help_for, listed, of_version, table, wrapped
 from .placement import ONE_OF_MANY
 
@@ -24,10 +25,12 @@ def experiment(
     version: KubeVersion,
     *,
     one_of_many: bool = False,
+    everything: bool = False,
 ) -> Iterator[str]:
     """Verdict, table, disagreements, claims. elapsed: seconds. one_of_many: the manifests allow
-    other placements of the pods."""
-    yield from verdict(service, trials, version)
+    other placements of the pods. everything: the trials are of every source and destination."""
+    reference = [trial for trial in trials if trial.flow.is_reference]
+    yield from verdict(service, reference, version)
     agreeing = sum(trial.agree for trial in trials)
     if agreeing == len(trials):
         told = f"agree in {agreeing} of {len(trials)} rows"
@@ -38,12 +41,11 @@ def experiment(
         told = f"The pods ran in {ONE_OF_MANY}; `secondhop explain` answers for all of them."
         yield from wrapped(told, "")
     yield ""
-    rows = [_HEAD]
-    reasons = [""]
-    for trial in trials:
-        rows.append(_row(trial))
-        reasons.append(trial.predicted.reason)
-    yield from table(rows, reasons)
+    if everything:
+        yield from every.table(trials)
+    else:
+        reasons = (trial.predicted.reason for trial in trials)
+        yield from table([_HEAD, *map(_row, trials)], ["", *reasons])
     for trial in trials:
         if not trial.agree:
             yield from ("", *_disagreement(trial))
@@ -55,7 +57,7 @@ def _row(trial: Trial) -> tuple[str, ...]:
     observed = trial.observed
     return (
         trial.policy,
-        f"{trial.flow.destination.node} {trial.flow.destination}",
+        every.flow(trial.flow),
         _answer(observed),
         listed(sorted({seen.source_ip for seen in observed.seen})),
         listed(map(str, sorted(observed.hops))),
@@ -73,7 +75,7 @@ def predictions(
         cells.append(
             (
                 policy,
-                f"{flow.destination.node} {flow.destination}",
+                every.flow(flow),
                 WORDS[outcome.fate],
                 listed(str(b.source_ip) for b in outcome.backends),
                 listed(str(b.hops) for b in outcome.backends),
@@ -87,6 +89,7 @@ def predictions(
 def verdict(service: Service, trials: Sequence[Trial], version: KubeVersion) -> Iterator[str]:
     """Who is lost under which policy; what would help, if it is the Service's own."""
     told = "; ".join(_policy_verdict(p, trials) for p in dict.fromkeys(t.policy for t in trials))
+    told = told or "no node port, so nothing enters it through a node's address"
     yield from wrapped(f"{service}: {told} {of_version(version)}", "")
     own = service.external_traffic_policy
     yield from wrapped(help_for(own, {t.observed.fate for t in trials if t.policy == own}), "")
@@ -98,8 +101,8 @@ def _policy_verdict(policy: Policy, trials: Sequence[Trial]) -> str:
     if not lost:
         return f"{policy} serves through every node and {_client_ip(rows)}"
     fates = Counter(WORDS[t.observed.fate] for t in lost)
-    one_port = len({t.flow.destination.port for t in rows}) == 1
-    entries = (_entry(t.flow.destination, one_port) for t in lost)
+    one_port = len({(to.port, to.protocol, to.address.version) for to in _entrances(rows)}) == 1
+    entries = (str(to.node) if one_port else every.named(to) for to in _entrances(lost))
     nodes = few(entries, f"of {len(rows)} {'nodes' if one_port else 'node ports'}")
     what = " or ".join(fates)
     if len(lost) == len(rows):
@@ -121,8 +124,8 @@ def _client_ip(rows: Sequence[Trial]) -> str:
     return f"keeps the client's address only through {nodes}"
 
 
-def _entry(to: Destination, one_port: bool) -> str:
-    return str(to.node) if one_port else f"{to.node}:{to.port}"
+def _entrances(rows: Sequence[Trial]) -> list[Destination]:
+    return [trial.flow.destination for trial in rows]
 
 
 def _answer(observed: Observation) -> str:
@@ -133,9 +136,7 @@ def _answer(observed: Observation) -> str:
 
 def _disagreement(trial: Trial) -> Iterable[str]:
     predicted, observed = trial.predicted, trial.observed
-    yield (
-        f"DISAGREE: {trial.policy} through {trial.flow.destination.node} ({trial.flow.destination})"
-    )
+    yield f"DISAGREE: {trial.policy} through {every.flow(trial.flow)}"
     expected = ", ".join(f"{b.pod} seeing {b.source_ip}" for b in predicted.backends)
     yield from wrapped(f"predicted: {predicted.fate}" + (f" by {expected}" if expected else ""))
     saw = ", ".join(f"{s.pod} saw {s.source_ip} ({n})" for s, n in observed.seen.items())

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from ipaddress import ip_address
 from typing import Any
 
 import pytest
@@ -18,7 +19,10 @@ POD: dict[str, Any] = {
     },
     "spec": {"nodeName": "gz1"},
 }
-ADDRESSES = {"pod": "10.42.0.2", "host": "192.168.8.1"}
+ADDRESSES = {
+    "pod": (ip_address("10.42.0.2"), ip_address("fd00:10:42::2")),
+    "host": (ip_address("192.168.8.1"), ip_address("fd00:192:168:8::1")),
+}
 CONFIG = {"colour": "red", "size": "9"}
 
 
@@ -55,6 +59,8 @@ def key(name: str, of: str, **more: Any) -> dict[str, Any]:
         (field("spec.nodeName"), "gz1"),
         (field("status.podIP"), "10.42.0.2"),
         (field("status.hostIP"), "192.168.8.1"),
+        (field("status.podIPs"), "10.42.0.2,fd00:10:42::2"),
+        (field("status.hostIPs"), "192.168.8.1,fd00:192:168:8::1"),
         (key("colour", "config"), "red"),
         (key("none", "config", optional=True), None),
         (key("none", "none", optional=True), None),

@@ -77,7 +77,7 @@ def _one_by_one(table: str, old: Chains, new: Chains, limit: int) -> Iterator[st
             yield _text(table, [_flushed(chain), *_appended(chain, rules)])
         else:
             yield from _aside(table, chain, rules, limit)
-    gone = {chain: rules for chain, rules in old.items() if chain not in new}
+    gone = {chain: rules for chain, rules in old.items() if _loadable(chain, new)}
     for chain in reversed(_innermost_first(gone)):
         yield _text(table, [_flushed(chain), f"-X {chain}"])
 
@@ -101,6 +101,7 @@ def _switch(old: Ruleset, new: Ruleset) -> str:
 
 
 def _table(name: str, old: Chains, new: Chains) -> str:
+    new = {**{chain: () for chain in old if chain in BUILT_IN}, **new}
     changed = [chain for chain in new if old.get(chain) != new[chain]]
     gone = [chain for chain in old if chain not in new]
     if not changed and not gone:
