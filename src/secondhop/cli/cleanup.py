@@ -20,10 +20,9 @@ def command(cluster: Chosen, yes: bool) -> None:
     Only namespaces named secondhop-… with the label app.kubernetes.io/managed-by=secondhop; those
     of runs that still go on as well, so it asks. Without --context kubectl's current one.
     """
-    from ..live.kubectl import Access, Kubectl
     from ..live.stage import leftovers, strike
 
-    kubectl = Kubectl(Access(cluster.context, cluster.kubeconfig))
+    kubectl = cluster.kubectl()
     context = kubectl.context()
     found = leftovers(kubectl)
     if not found:

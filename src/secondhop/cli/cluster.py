@@ -12,6 +12,7 @@ from ..errors import UsageError
 from .source import Input
 
 if TYPE_CHECKING:
+    from ..live.kubectl import Kubectl
     from ..live.snapshot import Snapshot
 
 _Command: TypeAlias = Callable[..., Any]
@@ -41,6 +42,12 @@ class Chosen(NamedTuple):
         """Whether a real cluster is meant at all."""
         return self.context is not None or self.kubeconfig is not None
 
+    def kubectl(self) -> Kubectl:
+        """Ready to ask it."""
+        from ..live.kubectl import Access, Kubectl
+
+        return Kubectl(Access(self.context, self.kubeconfig))
+
     def input(self, given: Input, service: str | None) -> Input:
         """The same input with what is read of the cluster, if one is meant.
 
@@ -60,10 +67,9 @@ class Chosen(NamedTuple):
     ) -> tuple[Input, Snapshot]:
         """The input with what is read of the cluster, and what was read. verdict: whether to refuse
         a cluster whose proxies' rules are not known. here: whether the client is this machine."""
-        from ..live.kubectl import Access, Kubectl
         from ..live.snapshot import take
 
-        kubectl = Kubectl(Access(self.context, self.kubeconfig))
+        kubectl = self.kubectl()
         context = kubectl.context()
         namespace = None if self.everywhere else given.namespace or context.namespace
         found = take(kubectl, context, namespace)

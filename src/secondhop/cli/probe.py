@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 import click
@@ -14,10 +15,13 @@ from .cluster import Chosen, cluster_options
 from .source import Input, choose, input_options, proxy_options
 
 if TYPE_CHECKING:
+    from ..live.inside import Post
+    from ..live.probing import Prober
     from ..live.snapshot import Snapshot
     from ..live.telling import Teller
     from ..manifests import World
-    from ..model.cluster import Service
+    from ..model.cluster import Address, Service
+    from ..model.flow import Source
     from ..model.probing import Probe
 
 _DISAGREE = 4
@@ -59,6 +63,21 @@ class _Dialling(NamedTuple):
     help="Its first group finds the address that the backend saw in the page at /.",
 )
 @click.option(
+    "--from",
+    "place",
+    type=click.Choice(["here", "pod", "node"]),
+    default="here",
+    show_default=True,
+    help="Who sends: this machine, a short-lived pod, or one with its node's network.",
+)
+@click.option("--on", "node", metavar="NODE", help="With --from pod or node: which node it is on.")
+@click.option(
+    "--image",
+    default="curlimages/curl",
+    show_default=True,
+    help="With --from pod or node: has curl, and the nodes can pull it.",
+)
+@click.option(
     "-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True
 )
 def command(
@@ -70,6 +89,9 @@ def command(
     attempts: int,
     seconds: float,
     pattern: str | None,
+    place: str,
+    node: str | None,
+    image: str,
     output: str,
     cluster: Chosen,
 ) -> None:
@@ -77,9 +99,11 @@ def command(
 
     Node ports on every node, load balancer and external addresses, health check node ports: who
     answers, how fast, and, where the backend tells, which pod and which source address it saw. Only
-    reads the cluster. Without --context kubectl's current one. An address that nothing answers at
+    reads the cluster, unless --from pod or node puts a pod into a namespace of its own, which goes
+    with it. Without --context kubectl's current one. An address that nothing answers at
     is told apart from one that a rule drops at. Exit 4 where prediction and packets disagree.
     """
+    from ..live.inside import Post
     from ..live.telling import by_pattern, known
 
     teller = known if pattern is None else by_pattern(pattern)
@@ -90,37 +114,77 @@ def command(
     world = given.world(given.documents())
     chosen = choose(world, service, given.namespace)
     predicted = snapshot.proxy.modelled or proxy_mode is not None
-    found = _probe(world, chosen, snapshot, _Dialling(seconds, teller, attempts), predicted)
+    how = _Dialling(seconds, teller, attempts)
+    asked = _Asked(world, chosen, snapshot, how, predicted)
+    if place == "here":
+        if node is not None:
+            raise UsageError("--on needs --from", "Add --from pod or --from node.")
+        found = _from_here(asked)
+    else:
+        found = _from_pod(asked, cluster, Post(image, place == "node", node))
     _print(world, chosen, found, time.monotonic() - begun, output)
     if not found.agree:
         sys.exit(_DISAGREE)
 
 
-def _probe(
-    world: World, service: Service, snapshot: Snapshot, how: _Dialling, predicted: bool
-) -> Probe:
-    """Everything tried and judged. predicted: whether there is a prediction to compare with."""
-    from ..experiment.entrances import entrances, expected, sender
-    from ..experiment.judging import Judge
+class _Asked(NamedTuple):
+    """A Service to be tried. predicted: whether there is a prediction to compare with."""
+
+    world: World
+    service: Service
+    snapshot: Snapshot
+    how: _Dialling
+    predicted: bool
+
+
+def _from_here(asked: _Asked) -> Probe:
+    from ..experiment.entrances import sender
     from ..live.dialling import Dialler, own_address
+
+    def source(toward: Address) -> Source | None:
+        own = own_address(toward)
+        return None if own is None else sender(asked.world.cluster, own)
+
+    return _probe(asked, Dialler(asked.how.seconds, asked.how.teller), source)
+
+
+def _from_pod(asked: _Asked, cluster: Chosen, wish: Post) -> Probe:
+    """The same from a pod, made and removed."""
+    from ..live.inside import Inside, post
+    from ..live.stage import fresh_name, staged
+
+    kubectl, name = cluster.kubectl(), fresh_name()
+    click.echo(f"making a pod in namespace {name}", err=True)
+    with staged(kubectl, name, privileged=wish.on_host):
+        sent = post(kubectl, name, wish)
+        click.echo(f"probing from {sent.ip} on node {sent.node}", err=True)
+        inside = Inside(kubectl, name, asked.how.seconds, asked.how.teller)
+        same = sent.ip.version
+        return _probe(asked, inside, lambda toward: sent if toward.version == same else None)
+
+
+def _probe(asked: _Asked, prober: Prober, source: Callable[[Address], Source | None]) -> Probe:
+    """Everything tried and judged. source: who sends to an address; None: nobody can."""
+    from ..experiment.entrances import entrances, expected
+    from ..experiment.judging import Judge
     from ..live.probing import probe
     from ..model.flow import Flow
 
+    world, service, snapshot, how, predicted = asked
     external = {machine.name: machine.external for machine in snapshot.machines}
-    ways = []
-    for entrance in entrances(world.cluster, service, external):
-        own = own_address(entrance.destination.address)
-        if own is not None:
-            ways.append((entrance, sender(world.cluster, own)))
+    ways = [
+        (entrance, sent)
+        for entrance in entrances(world.cluster, service, external)
+        if (sent := source(entrance.destination.address)) is not None
+    ]
     if not ways:
         raise UsageError(
             f"Service {service} (type {service.type}) has no TCP address to dial from here",
             "Name a Service of type NodePort or LoadBalancer, or one with externalIPs.",
         )
-    flows = [(Flow(source, entrance.destination), entrance.node) for entrance, source in ways]
-    dialler = Dialler(how.seconds, how.teller)
-    tried = asyncio.run(probe(dialler, flows, controls(world, service), how.attempts))
-    told = [expected(world.cluster, source, e) if predicted else () for e, source in ways]
+    flows = [(Flow(sent, entrance.destination), entrance.node) for entrance, sent in ways]
+    tried = asyncio.run(probe(prober, flows, controls(world, service), how.attempts))
+    told = [expected(world.cluster, sent, e) if predicted else () for e, sent in ways]
     judge = Judge(world.cluster, service, sources_known=snapshot.network.source_known)
     return judge.judge(zip(tried, told, strict=True))
 
@@ -157,5 +221,7 @@ def _print(world: World, service: Service, found: Probe, elapsed: float, output:
     for line in layout.with_doubts(lines, world.inferences):
         click.echo(line)
     click.echo()
-    for line in layout.basis("Tried from here", world.cluster, world.notes, world.skipped):
+    senders = {row.tried.flow.source.node for row in found.rows} - {None}
+    how = f"Tried from {', '.join(map(str, senders))}" if senders else "Tried from here"
+    for line in layout.basis(how, world.cluster, world.notes, world.skipped):
         click.echo(line)

@@ -31,10 +31,9 @@ class Asked(NamedTuple):
 def run_on_cluster(cluster: Chosen, files: tuple[str, ...], asked: Asked) -> bool:
     """The whole of it; whether prediction and packets agree. Raises UsageError, ClusterError."""
     from ..live import experiment
-    from ..live.kubectl import Access, Kubectl
     from ..live.stage import fresh_name, staged
 
-    kubectl = Kubectl(Access(cluster.context, cluster.kubeconfig))
+    kubectl = cluster.kubectl()
     context = kubectl.context()
     name, wish = fresh_name(), asked.wish
     told = (
@@ -67,7 +66,6 @@ def _experiment(cluster: Chosen, files: tuple[str, ...], namespace: str, asked: 
     from ..experiment.onstage import OnStage
     from ..live.dialling import Dialler
     from ..live.experiment import NAME
-    from ..live.kubectl import Access, Kubectl
     from ..live.telling import known
     from .probe import controls
     from .showing import Showing
@@ -76,7 +74,7 @@ def _experiment(cluster: Chosen, files: tuple[str, ...], namespace: str, asked: 
     world = replace(given.world(given.documents()), sources=())
     service = choose(world, f"svc/{NAME}", namespace)
     stage = OnStage(
-        kubectl=Kubectl(Access(cluster.context, cluster.kubeconfig)),
+        kubectl=cluster.kubectl(),
         cluster=world.cluster,
         service=service,
         external={machine.name: machine.external for machine in snapshot.machines},

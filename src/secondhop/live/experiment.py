@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 from ..errors import ClusterError
@@ -56,12 +56,11 @@ def ready(kubectl: Kubectl, wish: Wish, namespace: str) -> None:
         endpoints = [e for one in found for e in one.get("endpoints") or ()]
         return sum(bool(e["conditions"].get("ready")) for e in endpoints) >= wish.replicas
 
-    if _until(there, wish.seconds):
+    if until(there, wish.seconds):
         return
     pods = kubectl.listed(Right("list", "pods", namespace=namespace), lambda one: one)
-    told = "; ".join(dict.fromkeys(filter(None, map(_complaint, pods)))) or "no pod says why"
     raise ClusterError(
-        f"the pods were not ready within {wish.seconds:g} s: {told}",
+        f"the pods were not ready within {wish.seconds:g} s: {complaints(pods)}",
         "Name an image that the nodes can pull with --image, a mirror's say.",
         "NotReady",
     )
@@ -75,7 +74,7 @@ def balanced(kubectl: Kubectl, wish: Wish, namespace: str) -> bool:
         status = (kubectl.get(service) or {}).get("status") or {}
         return bool((status.get("loadBalancer") or {}).get("ingress"))
 
-    return _until(there, wish.seconds)
+    return until(there, wish.seconds)
 
 
 def patch(kubectl: Kubectl, namespace: str, policy: Policy) -> None:
@@ -83,13 +82,19 @@ def patch(kubectl: Kubectl, namespace: str, policy: Policy) -> None:
     kubectl.patch("service", NAME, namespace, {"spec": {"externalTrafficPolicy": policy}})
 
 
-def _until(there: Callable[[], bool], seconds: float) -> bool:
+def until(there: Callable[[], bool], seconds: float) -> bool:
+    """Ask again and again; whether it was so in time."""
     deadline = time.monotonic() + seconds
     while not there():
         if time.monotonic() > deadline:
             return False
         time.sleep(_POLL_SECONDS)
     return True
+
+
+def complaints(pods: Iterable[Object]) -> str:
+    """Why pods do not run, each reason once."""
+    return "; ".join(dict.fromkeys(filter(None, map(_complaint, pods)))) or "no pod says why"
 
 
 def _complaint(pod: Object) -> str:

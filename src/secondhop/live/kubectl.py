@@ -177,10 +177,14 @@ class Kubectl:
         words = ["delete", "namespace", name, "--ignore-not-found", "--wait=false"]
         self._again(words, f"delete namespaces/{name}")
 
-    def execute(self, namespace: str, pod: str, words: Sequence[str]) -> str:
-        """What a program inside a pod prints."""
+    def execute(self, namespace: str, pod: str, words: Sequence[str]) -> tuple[str, str]:
+        """What a program inside a pod prints and complains of, however it ends."""
+        doing = f"run {words[0]} in pod {namespace}/{pod}"
         command = ["exec", f"--namespace={namespace}", pod, "--", *words]
-        return self._run(command, f"run {words[0]} in pod {namespace}/{pod}")
+        code, out, said = self._call(command, doing)
+        if code and "command terminated with exit code" not in said:
+            raise self._failure(said, doing)
+        return out, said
 
     def _read(self, path: str, doing: str) -> str:
         """The body of a GET."""
@@ -198,6 +202,18 @@ class Kubectl:
         return self._run(command, doing, given)
 
     def _run(self, command: Sequence[str], doing: str, given: str | None = None) -> str:
+        code, out, said = self._call(command, doing, given)
+        if code:
+            raise self._failure(said, doing)
+        return out
+
+    def _failure(self, said: str, doing: str) -> ClusterError:
+        return failure(said.strip(), doing, self._access.context, self._seconds)
+
+    def _call(
+        self, command: Sequence[str], doing: str, given: str | None = None
+    ) -> tuple[int, str, str]:
+        """Exit code, output and complaints of one kubectl."""
         timeout = f"--request-timeout={self._seconds:g}s"
         argv = [_PROGRAM, *self._access.options, timeout, *command]
         try:
@@ -232,9 +248,7 @@ class Kubectl:
                 raise
             finally:
                 self._running.discard(process)
-        if process.returncode:
-            raise failure(said.strip(), doing, self._access.context, self._seconds)
-        return out
+        return process.returncode, out, said
 
 
 def _result(future: Future[_T]) -> _T | ClusterError:

@@ -6,11 +6,12 @@ import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Protocol
 
 from ..model.cluster import Address
 from ..model.fate import Fate, Observation
 from ..model.flow import Destination, Flow
-from ..model.probing import Control, Tried
+from ..model.probing import Answer, Control, Tried
 from .dialling import Attempt, Dialler
 
 _POLL_SECONDS = 0.2
@@ -18,8 +19,18 @@ KNOWN_PORTS = {10250: "kubelet", 10256: "kube-proxy's health check", 22: "SSH"}
 """Ports of a node at which something usually answers, be it a refusal."""
 
 
+class Prober(Protocol):
+    """Who dials, from wherever it is."""
+
+    async def observe(self, flow: Flow, node: str | None, attempts: int) -> Tried:
+        """That many fresh connections, summed up."""
+
+    async def answer(self, address: Address, port: int) -> Answer:
+        """What comes back from a port, be it a refusal."""
+
+
 async def probe(
-    dialler: Dialler,
+    dialler: Prober,
     flows: Sequence[tuple[Flow, str | None]],
     controls: dict[int, str],
     attempts: int,
@@ -45,7 +56,7 @@ def _is_health(to: Destination) -> bool:
     return to.kind == "healthCheckNodePort"
 
 
-async def _ask(dialler: Dialler, address: Address, controls: dict[int, str]) -> tuple[Control, ...]:
+async def _ask(dialler: Prober, address: Address, controls: dict[int, str]) -> tuple[Control, ...]:
     answers = await asyncio.gather(*(dialler.answer(address, port) for port in controls))
     return tuple(
         Control(port, what, answer)

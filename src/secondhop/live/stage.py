@@ -19,6 +19,7 @@ from .kubectl import Kubectl, Object, Right
 PREFIX = "secondhop-"
 LABEL = "app.kubernetes.io/managed-by"
 _MAKER = "secondhop"
+_ENFORCED = "pod-security.kubernetes.io/enforce"
 _BY = "secondhop.io/by"
 _ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
 _POLL_SECONDS = 0.3
@@ -40,13 +41,14 @@ def fresh_name() -> str:
 
 
 @contextmanager
-def staged(kubectl: Kubectl, name: str) -> Iterator[None]:
-    """The namespace, for as long as the block runs. SIGTERM ends the block as Ctrl-C does; what
-    cleans up is ended by neither. ClusterError if it cannot be made, or will not go."""
+def staged(kubectl: Kubectl, name: str, *, privileged: bool = False) -> Iterator[None]:
+    """The namespace, for as long as the block runs; privileged: hostNetwork pods may be in it.
+    SIGTERM ends the block as Ctrl-C does; what cleans up is ended by neither. ClusterError if it
+    cannot be made, or will not go."""
     with _interrupts() as interrupts:
         try:
             try:
-                kubectl.apply([_namespace(name)], f"create namespaces/{name}")
+                kubectl.apply([_namespace(name, privileged)], f"create namespaces/{name}")
                 yield
             finally:
                 interrupts.heard = False
@@ -100,16 +102,17 @@ def _noted(namespace: Object) -> Object:
     return {"metadata": kept | {key: metadata.get(key) or {} for key in ("labels", "annotations")}}
 
 
-def _namespace(name: str) -> Object:
+def _namespace(name: str, privileged: bool) -> Object:
     try:
         user = getpass.getuser()
     except (OSError, KeyError):
         user = "somebody"
     made = f"{user} at {datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC"
+    labels = {LABEL: _MAKER} | ({_ENFORCED: "privileged"} if privileged else {})
     return {
         "apiVersion": "v1",
         "kind": "Namespace",
-        "metadata": {"name": name, "labels": {LABEL: _MAKER}, "annotations": {_BY: made}},
+        "metadata": {"name": name, "labels": labels, "annotations": {_BY: made}},
     }
 
 
