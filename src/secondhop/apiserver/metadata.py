@@ -82,3 +82,16 @@ def _wanted(kind: Kind, value: Object) -> object:
     if kind.kind == "EndpointSlice":
         return {key: part for key, part in value.items() if key != "metadata"}
     return value.get("spec")
+
+
+def unchanged(new: Object, old: Object) -> bool:
+    """Whether nothing differs, but the times since when somebody owns fields."""
+    return _timeless(new) == _timeless(old)
+
+
+def _timeless(value: Object) -> Object:
+    metadata = value["metadata"]
+    if "managedFields" not in metadata:
+        return value
+    entries = [{**entry, "time": ""} for entry in metadata["managedFields"]]
+    return {**value, "metadata": {**metadata, "managedFields": entries}}

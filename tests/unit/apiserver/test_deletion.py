@@ -212,6 +212,8 @@ def test_an_eviction_deletes_the_pod_as_it_says() -> None:
     server = a_server()
     create(server, "Pod", running())
     eviction: dict[str, Any] = {"metadata": {"name": "a"}}
+    server.evict("a", {**eviction, "deleteOptions": {"dryRun": ["All"]}}, "default")
+    assert "deletionTimestamp" not in server.get(KINDS["Pod"], "a", "default")["metadata"]
     left = server.evict("a", eviction, "default").object
     assert left["metadata"]["deletionGracePeriodSeconds"] == 30
     assert server.evict(

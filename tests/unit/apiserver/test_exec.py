@@ -86,6 +86,16 @@ def test_input_ends_by_the_close_signal_and_not_before() -> None:
     converse(scenario, "cat")
 
 
+def test_messages_may_be_text() -> None:
+    """As the official Python client sends what is typed."""
+
+    async def scenario(socket: ClientConnection, served: Served) -> None:
+        await socket.send("\0größer\n")
+        assert (await rest(socket))[1] == "größer\n".encode()
+
+    converse(scenario, "head", "-n1")
+
+
 def test_a_new_size() -> None:
     async def scenario(socket: ClientConnection, served: Served) -> None:
         await socket.send(b'\4{"Width": 80, "Height": 24}')
@@ -96,7 +106,7 @@ def test_a_new_size() -> None:
     converse(scenario, "cat")
 
 
-@pytest.mark.parametrize("message", [b"\4{", b"\4{}", b"\4[]", "text"])
+@pytest.mark.parametrize("message", [b"\4{", b"\4{}", b"\4[]", "\4{"])
 def test_nonsense_ends_the_program(message: bytes | str) -> None:
     async def scenario(socket: ClientConnection, served: Served) -> None:
         await socket.send(message)

@@ -19,6 +19,7 @@ from websockets.typing import Subprotocol
 
 from secondhop.apiserver.http.app import App
 from secondhop.apiserver.http.credentials import make_credentials, server_context
+from secondhop.apiserver.http.reviews import USER
 from secondhop.apiserver.http.serve import serving
 
 from .helpers import config_map
@@ -466,3 +467,18 @@ def test_an_apply_is_yaml_or_json(text: str) -> None:
     answer = ask("PATCH", f"{MAPS}/one?fieldManager=me", content=text, headers=headers)
     assert answer.status_code == 201
     assert answer.json()["data"] == {"a": "b"}
+
+
+@pytest.mark.parametrize(
+    ("token", "status"),
+    [
+        (CREDENTIALS.token, {"authenticated": True, "user": USER}),
+        ("another", {"user": {}}),
+        (None, {"user": {}}),
+        (["x"], {"user": {}}),
+    ],
+)
+def test_whose_a_token_is(token: object, status: dict[str, Any]) -> None:
+    question = {"spec": {"token": token}}
+    answer = ask("POST", "/apis/authentication.k8s.io/v1/tokenreviews", json=question)
+    assert (answer.status_code, answer.json()["status"]) == (201, status)

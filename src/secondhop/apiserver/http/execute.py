@@ -70,7 +70,7 @@ async def _listen(execution: Execution, socket: WebSocket) -> None:
     """Hand on what the client sends; end the program when the client goes, or talks nonsense."""
     try:
         while True:
-            message = await socket.receive_bytes()
+            message = await _received(socket)
             channel, data = message[:1], message[1:]
             if channel == _RESIZE:
                 size = json.loads(data)
@@ -80,6 +80,16 @@ async def _listen(execution: Execution, socket: WebSocket) -> None:
                     await execution.write(data if channel == _STDIN else b"")
     except (WebSocketDisconnect, KeyError, TypeError, ValueError):
         execution.kill()
+
+
+async def _received(socket: WebSocket) -> bytes:
+    """A message, that some clients send as text. Raises WebSocketDisconnect."""
+    message = await socket.receive()
+    if message["type"] == "websocket.disconnect":
+        raise WebSocketDisconnect
+    text: str | None = message.get("text")
+    data: bytes = text.encode() if text is not None else message["bytes"]
+    return data
 
 
 def _status(code: int) -> dict[str, Any]:

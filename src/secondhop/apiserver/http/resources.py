@@ -72,7 +72,8 @@ async def _list(server: Server, place: Place, request: Request) -> Response:
 async def _create(server: Server, place: Place, request: Request) -> Response:
     value, options = await _object(request)
     if place.kind in reviews.REVIEWS:
-        return json_response(reviews.answer(place.kind, value), 201)
+        authorization = request.headers.get("authorization", "")
+        return json_response(reviews.answer(place.kind, value, authorization), 201)
     match place.subresource:
         case "binding":
             server.bind(place.name, value, place.namespace, options)
