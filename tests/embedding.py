@@ -20,6 +20,7 @@ from secondhop.controllers.run import run as run_controllers
 from secondhop.errors import ApiError
 from secondhop.lab.embedded import Embedded, PodAgent
 from secondhop.lab.timing import Timing
+from secondhop.manifests.lab_balancer import Balancer
 
 T = TypeVar("T")
 SECONDS = 15.0
@@ -123,12 +124,13 @@ def living(
     timing: Timing = QUICK,
     nodes: list[dict[str, Any]] = NODES,
     settings: Settings | None = None,
+    balancer: Balancer | None = None,
 ) -> T:
     """Run a test's body beside a cluster whose nodes are ready; the cluster must outlive it."""
 
     async def play() -> T:
         base = world(lab_document(nodes)).cluster
-        lab = Embedded(base, timing)
+        lab = Embedded(base, timing, balancer)
         bootstrap(lab.server, base.cni.service_cidrs[0])
         life = Life(lab)
         controllers = run_controllers(lab.api, settings or Settings())

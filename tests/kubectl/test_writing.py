@@ -82,9 +82,34 @@ def test_unknown_fields_are_refused_by_the_server(kube: Kube, manifest: Path) ->
     assert 'Warning: unknown field "spec.replica"' in done.stderr
 
 
-def test_server_side_apply_is_refused_clearly(kube: Kube, manifest: Path) -> None:
-    text = kube.fails("apply", "--server-side", "-f", str(manifest))
-    assert "use kubectl apply without --server-side" in text
+def test_server_side_apply(kube: Kube, manifest: Path) -> None:
+    apply = "apply", "--server-side", "-f", str(manifest)
+    applied = BOTH.format("serverside-applied")
+    assert kube(*apply, "--dry-run=server").count("(server dry run)") == 2
+    assert kube(*apply) == kube(*apply) == applied
+    manifest.write_text(WEB.replace("replicas: 1", "replicas: 2"))
+    diff = kube.run("diff", "--server-side", "-f", str(manifest))
+    assert "-  replicas: 1\n+  replicas: 2\n" in diff.stdout
+    kube("patch", "deploy", "traffic-test", "-p", '{"spec": {"replicas": 3}}')
+    text = kube.fails(*apply)
+    conflict = 'Apply failed with 1 conflict: conflict with "kubectl-patch" using apps/v1: '
+    assert f"error: {conflict}.spec.replicas\n" in text
+    assert kube(*apply, "--force-conflicts") == applied
+    assert field(kube, "deploy/traffic-test", ".spec.replicas") == "2"
+    manifest.write_text(WEB.replace("30316", "30317"))
+    text = kube.fails(*apply, "--field-manager=somebody")
+    assert 'conflict with "kubectl": .spec.ports[port=80,protocol="TCP"].nodePort\n' in text
+    assert kube(*apply) == applied
+    assert field(kube, "svc/traffic-test", ".spec.ports[*].nodePort") == "30317"
+    shown = kube("get", "svc", "traffic-test", "-o", "yaml", "--show-managed-fields")
+    assert "manager: kubectl\n    operation: Apply\n" in shown
+
+
+def test_server_side_apply_takes_over_from_client_side_apply(kube: Kube, manifest: Path) -> None:
+    kube("apply", "-f", str(manifest))
+    manifest.write_text(WEB.replace("30316", "30317"))
+    assert kube("apply", "--server-side", "-f", str(manifest)) == BOTH.format("serverside-applied")
+    assert field(kube, "svc/traffic-test", ".spec.ports[*].nodePort") == "30317"
 
 
 def test_create_and_replace(kube: Kube, manifest: Path) -> None:

@@ -58,7 +58,7 @@ def test_a_planted_fault_ends_with_exit_4_and_names_the_row(tmp_path: Path, faul
     done = run_with(tmp_path, script)
     assert done.returncode == 4, done.stdout + done.stderr
     assert "Prediction and packets DISAGREE in " in done.stdout
-    assert f"DISAGREE: {row} (" in done.stdout
+    assert f"DISAGREE: {row} " in done.stdout
 
 
 def test_json_names_it_too(tmp_path: Path) -> None:

@@ -25,14 +25,8 @@ def run(body: Callable[..., Coroutine[Any, Any, Any]], *arguments: Any, **named:
 
 
 def home() -> Home:
-    return Home(
-        Netlink(Namespace.create("pod")),
-        "web-0",
-        [ip_address("10.42.1.2")],
-        "xjp1",
-        {},
-        shared=False,
-    )
+    netlink, own = Netlink(Namespace.create("pod")), [ip_address("10.42.1.2")]
+    return Home(netlink, "web-0", own, "xjp1", {}, shared=False)
 
 
 async def began(command: Sequence[str], **environ: str) -> ProgramContainer:

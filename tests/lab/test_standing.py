@@ -239,7 +239,7 @@ def test_the_session_of_the_documentation(secondhop: Secondhop, root: Path, tmp_
     )
     assert done.returncode == 0, done.stdout + done.stderr
     seen = re.findall(r"RemoteAddr: ([\d.]+):", done.stdout)
-    assert seen == ["10.42.0.0", "192.168.22.2"]
+    assert seen == ["10.42.0.0", "192.168.22.2", "192.168.22.2"]
     assert "\ntimeout\n" in done.stdout
     assert "service/traffic-test patched\n" in done.stdout
     assert "2 of 2 pods ready" in done.stdout

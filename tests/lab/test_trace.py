@@ -421,6 +421,7 @@ def test_on_a_lab_that_is_up(secondhop: Secondhop, tmp_path: Path) -> None:
         (["--to", f"{GZ1}:22", "--policy", "Local"], "no address of one"),
         (["svc/traffic-test", "--to", f"{GZ1}:22"], "not an address of Service"),
         (["--name", "a", "--policy", "Local"], "for a throw-away lab"),
+        (["--via", "gz1"], "does not go with --to"),
         (["--name", "a"], "the lab a is not up"),
         (["--pcap", "/nowhere/a.pcapng"], "No such file or directory"),
     ],

@@ -56,7 +56,7 @@ class Kind:
 
     short, categories: further names kubectl takes. generation: metadata.generation counts the
     changes of what is wanted. unconditional: an update may leave the resourceVersion out.
-    warning: what every request is told.
+    warning: what every request is told. form_of: the kind whose objects these are, in another form.
     """
 
     kind: str
@@ -71,6 +71,7 @@ class Kind:
     generation: bool = False
     unconditional: bool = True
     warning: str = ""
+    form_of: str = ""
 
     @property
     def singular(self) -> str:
@@ -81,6 +82,11 @@ class Kind:
     def api_version(self) -> str:
         """As objects say it: `v1`, `apps/v1`."""
         return f"{self.group}/{self.version}" if self.group else self.version
+
+    @property
+    def stored(self) -> Kind:
+        """The kind that its objects are stored as."""
+        return KINDS[self.form_of] if self.form_of else self
 
     @property
     def resource(self) -> str:
@@ -144,6 +150,13 @@ KINDS = {
         ),
         Kind("Lease", "leases", "coordination.k8s.io", unconditional=False),
         Kind(
+            "ServiceCIDR",
+            "servicecidrs",
+            "networking.k8s.io",
+            namespaced=False,
+            verbs=("get", "list", "watch"),  # the lab's are told at its birth
+        ),
+        Kind(
             "Deployment",
             "deployments",
             "apps",
@@ -172,4 +185,7 @@ KINDS = {
         ),
     )
 }
-"""Every kind, by its name."""
+"""Every kind that is stored, by its name."""
+EVENTS = Kind("Event", "events", "events.k8s.io", short=("ev",), form_of="Event")
+ALL = (*KINDS.values(), EVENTS)
+"""Every kind that has objects."""

@@ -55,7 +55,7 @@ def _uid() -> str:
 
 
 def carried(new: Object, old: Object) -> Object:
-    """A changed object with what the server had written into its metadata."""
+    """A changed object with what the server had written into its metadata, but without owners."""
     metadata, stored = dict(new.get("metadata") or {}), old["metadata"]
     for name in ("selfLink", "managedFields"):
         metadata.pop(name, None)

@@ -235,6 +235,14 @@ def _config_map(value: Object, now: float) -> Cells:
     return [value["metadata"]["name"], number, age(value, now)]
 
 
+def _service_cidr(value: Object, now: float) -> Cells:
+    return [
+        value["metadata"]["name"],
+        joined((value.get("spec") or {}).get("cidrs") or ()),
+        age(value, now),
+    ]
+
+
 _WORKLOAD = "Containers,Images,Selector"
 PRINTERS: Mapping[str, Printer] = {
     "ConfigMap": Printer(_columns("Name,#Data,Age"), _config_map),
@@ -272,5 +280,6 @@ PRINTERS: Mapping[str, Printer] = {
     "Service": Printer(
         _columns("Name,Type,Cluster-IP,External-IP,Port(s),Age", "Selector"), _service
     ),
+    "ServiceCIDR": Printer(_columns("Name,CIDRs,Age"), _service_cidr),
     "ServiceAccount": Printer(_columns("Name,Age"), _named()),
 }

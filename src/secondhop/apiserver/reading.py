@@ -11,11 +11,12 @@ from typing import NamedTuple
 
 from ..client.api import Event, Object
 from .kinds import Kind
-from .refusals import bad_request, expired, not_found
+from .refusals import bad_request, expired, not_found, too_large
 from .selectors import Test, selector
 from .store import Change, Expired, Key, Store
 
 BOOKMARK_SECONDS = 60.0
+_DIGITS = 20  # of the numbers that a revision can be
 INITIAL_END = "k8s.io/initial-events-end"
 
 
@@ -37,10 +38,21 @@ class Reader:
 
     def get(self, kind: Kind, name: str, namespace: str = "") -> Object:
         """One object. ApiError 404."""
-        found = self._store.get(Key(kind.resource, namespace, name))
+        found = self._store.get(Key(kind.stored.resource, namespace, name))
         if found is None:
             raise not_found(kind, name)
         return found
+
+    def expect_reached(self, revision: str) -> None:
+        """Raises ApiError 400 for a revision that is none, and 504 for one that is still to come:
+        a client has it from another cluster, and begins anew."""
+        if not revision:
+            return
+        if not (revision.isascii() and revision.isdigit() and len(revision) < _DIGITS):
+            why = f'strconv.ParseUint: parsing "{revision}": invalid syntax'
+            raise bad_request(f'Invalid value: "{revision}": {why}')
+        if int(revision) > self._store.revision:
+            raise too_large(revision, self._store.revision)
 
     def list(
         self,
@@ -63,7 +75,7 @@ class Reader:
             raise expired("The provided continue parameter is too old to display a consistent list")
         found = [
             (key, value)
-            for key, value in self._store.list(kind.resource, namespace)
+            for key, value in self._store.list(kind.stored.resource, namespace)
             if (test is None or test(value)) and key[1:] > after
         ]
         if not limit or len(found) <= limit:
@@ -89,14 +101,12 @@ class Reader:
         An object that is no longer selected is DELETED.
 
         since: the revision after which to begin; empty or "0": first what there is, as ADDED.
-        initial: the same, with a bookmark that says where that ends. Raises ApiError 400, 410.
+        initial: the same, with a bookmark that says where that ends. Raises ApiError 400, 410, 504.
         """
         test = selector(kind, labels, fields)
-        if not (initial or since in ("", "0")):
-            if not since.isdigit():
-                raise bad_request(f'strconv.ParseUint: parsing "{since}": invalid syntax')
-            if not self._store.remembers(int(since)):
-                raise _too_old(since, self._store.revision)
+        self.expect_reached(since)
+        if not (initial or since in ("", "0") or self._store.remembers(int(since))):
+            raise _too_old(since, self._store.revision)
         return self._follow(kind, namespace, test, since, initial, bookmark_seconds)
 
     async def _follow(
@@ -110,7 +120,7 @@ class Reader:
     ) -> AsyncGenerator[Event, None]:
         start = self._store.revision
         if initial or since in ("", "0"):
-            for _, value in self._store.list(kind.resource, namespace):
+            for _, value in self._store.list(kind.stored.resource, namespace):
                 if test is None or test(value):
                     yield Event("ADDED", value)
             if initial:
@@ -118,7 +128,7 @@ class Reader:
         else:
             start = int(since)
         try:
-            watch = self._store.watch(kind.resource, start, _interest(namespace, test))
+            watch = self._store.watch(kind.stored.resource, start, _interest(namespace, test))
         except Expired:
             raise _too_old(str(start), self._store.revision) from None
         try:

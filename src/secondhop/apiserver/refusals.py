@@ -57,6 +57,13 @@ def expired(message: str = "The resourceVersion for the provided watch is too ol
     return ApiError(410, "Expired", message)
 
 
+def too_large(revision: str, current: int) -> ApiError:
+    """504: a revision that is still to come."""
+    message = f"Timeout: Too large resource version: {revision}, current: {current}"
+    cause = {"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}
+    return ApiError(504, "Timeout", message, {"causes": [cause], "retryAfterSeconds": 1})
+
+
 def not_allowed() -> ApiError:
     """405: the resource does not know the verb."""
     message = "the server does not allow this method on the requested resource"

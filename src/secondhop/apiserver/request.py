@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 from ..client.api import Object
 from ..errors import ApiError
 from ..manifests.api.field import invalid as field_error
-from .kinds import Kind, Subresource
-from .refusals import bad_request, conflict, invalid
+from .kinds import KINDS, Kind, Subresource
+from .refusals import bad_request, conflict, forbidden, invalid, not_found
 from .schema import Mistyped, decode
+from .store import Key, Store
 
 Validation: TypeAlias = Literal["Strict", "Warn", "Ignore"]
 
@@ -19,11 +20,15 @@ Validation: TypeAlias = Literal["Strict", "Warn", "Ignore"]
 @dataclass(frozen=True, slots=True)
 class Options:
     """How to write. dry_run: do everything but store. validation: what becomes of fields that the
-    kind does not know, and of those that the request's text says twice (doubled: their paths)."""
+    kind does not know, and of those that the request's text says twice (doubled: their paths).
+    manager: who owns what is written; the lab's own components name none. force: an apply takes
+    what others own."""
 
     dry_run: bool = False
     validation: Validation = "Warn"
     doubled: Sequence[str] = ()
+    manager: str = ""
+    force: bool = False
 
 
 PLAIN = Options()
@@ -61,6 +66,23 @@ def decoded(
     return given, told if options.validation == "Warn" else []
 
 
+def configuration(kind: Kind, name: str, config: object, options: Options) -> Object:
+    """The object of an apply. Raises ApiError 400."""
+    found, _ = decoded(kind, config, replace(options, validation="Ignore"))
+    _, unknown = decode(kind.definition, config)
+    said = found.setdefault("metadata", {})
+    if unknown:
+        what = f"{said.get('namespace', '')}/{name}; {kind.api_version}, Kind={kind.kind}"
+        why = f".{unknown[0]}: field not declared in schema"
+        raise bad_request(f"failed to create typed patch object ({what}): {why}")
+    if said.setdefault("name", name) != name:
+        why = f"the name of the object ({said['name']}) does not match the name on the URL ({name})"
+        raise bad_request(why)
+    if "managedFields" in said:
+        raise bad_request("metadata.managedFields must be nil")
+    return found
+
+
 def expect_namespace(new: Object, namespace: str) -> None:
     """Raises ApiError 400 when an object says another namespace than the request."""
     said = (new.get("metadata") or {}).get("namespace")
@@ -80,6 +102,27 @@ def expect_new(value: Object) -> None:
     """Raises ApiError 500, as a real server does, when an object to be made has a revision."""
     if (value.get("metadata") or {}).get("resourceVersion"):
         raise ApiError(500, "", "resourceVersion should not be set on objects to be created")
+
+
+def expect_room(store: Store, kind: Kind, new: Object, namespace: str) -> None:
+    """Raises ApiError unless the namespace of a new object is there to stay."""
+    if not kind.namespaced:
+        return
+    if not namespace:
+        raise bad_request("an empty namespace may not be set during creation")
+    spaces = KINDS["Namespace"]
+    home = store.get(Key(spaces.resource, "", namespace))
+    if home is None:
+        raise not_found(spaces, namespace)
+    if home["status"].get("phase") == "Terminating":
+        cause = {
+            "reason": "NamespaceTerminating",
+            "message": f"namespace {namespace} is being terminated",
+            "field": "metadata.namespace",
+        }
+        why = f"unable to create new content in namespace {namespace} because it is being "
+        name = (new.get("metadata") or {}).get("name", "")
+        raise forbidden(kind, name, why + "terminated", [cause])
 
 
 def expect_same(kind: Kind, new: Object, old: Object, *, by_revision: bool) -> None:

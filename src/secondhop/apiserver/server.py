@@ -11,22 +11,26 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ..client.api import USUAL, Deletion, Object, PatchForm, meta
 from ..model.cluster import Network
-from . import binding, deletion, scale
+from . import binding, deletion, forms, scale
+from .apply import applied
 from .defaults import default
 from .kinds import BINDING, EVICTION, KINDS, SCALE, Kind, Subresource
-from .metadata import Clock, born, carried, counted
+from .metadata import Clock, born, carried, counted, timestamp
+from .ownership import Owned, Owners, all_of, applied_fields, applier, tracked, updater, written
 from .parts import begun, confined
 from .patch import patched
 from .reading import Reader
-from .refusals import already_exists, bad_request, forbidden, invalid, not_found
+from .refusals import already_exists, invalid
 from .request import (
     PLAIN,
     Options,
     Validation,
+    configuration,
     decoded,
     expect_name,
     expect_namespace,
     expect_new,
+    expect_room,
     expect_same,
 )
 from .store import Key, Store
@@ -39,14 +43,16 @@ if TYPE_CHECKING:
 __all__ = ["PLAIN", "Answer", "Options", "Server", "Validation"]
 
 _ATTEMPTS = 8  # to find a free name
+_LAB = "secondhop"  # who writes, where somebody must be named
 
 
 class Answer(NamedTuple):
-    """What came of a write. gone: the object is no longer stored."""
+    """What came of a write. gone: the object is no longer stored; made: it was not before."""
 
     object: Object
     warnings: Sequence[str] = ()
     gone: bool = False
+    made: bool = False
 
 
 class Server(Reader):
@@ -60,39 +66,49 @@ class Server(Reader):
         self, store: Store, service_cidrs: Sequence[Network], clock: Clock = time.time
     ) -> None:
         super().__init__(store)
-        self._service_cidrs = service_cidrs
+        self.service_cidrs = service_cidrs
         self._clock = clock
+        self._kept: dict[Key, Object] = {}
 
     @cached_property
     def _services(self) -> Services:
         """Loaded when the first Service is written: in an experiment none is."""
         from .services import Services
 
-        return Services(self._service_cidrs)
+        return Services(self.service_cidrs)
 
     def create(
         self, kind: Kind, value: object, namespace: str = "", options: Options = PLAIN
     ) -> Answer:
         """Store a new object."""
         new, told = decoded(kind, value, options)
-        expect_namespace(new, namespace)
-        if not options.dry_run:
-            expect_new(new)
-        self._expect_room(kind, new, namespace)
-        new = default(kind, new)
-        attempts = 1 if (new.get("metadata") or {}).get("name") else _ATTEMPTS
-        for _ in range(attempts):
-            made = begun(kind, born(kind, new, namespace, self._clock()))
-            key = _key(kind, made)
-            if self._store.get(key) is None:
-                break
-        with self._held(kind, made, None, options) as made:
-            _expect_valid(kind, made, None)
-            if self._store.get(key) is not None:
-                raise already_exists(kind, key.name)
-            if not options.dry_run:
-                made = self._store.put(key, made, None)
-        return Answer(made, [*told, *warnings(kind, made)])
+        return self._made(kind.stored, forms.stored(kind, new), told, namespace, options)
+
+    def keep(self, kind: Kind, value: Object, namespace: str) -> None:
+        """Store a new object that is made again whenever it is deleted."""
+        self._kept[_key(kind, self.create(kind, value, namespace).object)] = value
+
+    def apply(
+        self,
+        kind: Kind,
+        name: str,
+        value: object,
+        namespace: str = "",
+        options: Options = PLAIN,
+        subresource: str = "",
+    ) -> Answer:
+        """Make an object be as the options' manager says, as far as they say it (KEP-555)."""
+        said = forms.stored(kind, configuration(kind, name, value, options))
+        kind = kind.stored
+        manager, now = applier(options.manager, subresource), timestamp(self._clock())
+        old = self._store.get(Key(kind.resource, namespace, name))
+        if old is None and not subresource:
+            fields = applied_fields(kind, said, subresource)
+            return self._made(kind, said, [], namespace, options, {manager: Owned(fields, now)})
+        old = self.get(kind, name, namespace)
+        done = applied(kind, old, said, manager, now, force=options.force)
+        new, _ = decoded(kind, done.object, options)
+        return self._changed(kind, old, new, [], options, subresource, done.owners)
 
     def update(
         self,
@@ -106,7 +122,8 @@ class Server(Reader):
         """Replace an object, or the part of it that a subresource (status, scale, finalize) is."""
         old = self.get(kind, name, namespace)
         new, told = decoded(_what(kind, subresource), value, options)
-        return self._changed(kind, old, new, told, options, subresource)
+        new = forms.stored(kind, new)
+        return self._changed(kind.stored, old, new, told, options, subresource)
 
     def patch(
         self,
@@ -121,9 +138,10 @@ class Server(Reader):
         """Change an object, or a subresource of it, by a patch."""
         old = self.get(kind, name, namespace)
         what = _what(kind, subresource)
-        shown = scale.of(old) if subresource == "scale" else old
+        shown = scale.of(old) if subresource == "scale" else forms.shown(kind, old)
         new, told = decoded(what, patched(what.definition, shown, patch, form), options, patch)
-        return self._changed(kind, old, new, told, options, subresource)
+        new = forms.stored(kind, new)
+        return self._changed(kind.stored, old, new, told, options, subresource)
 
     def delete(
         self,
@@ -180,6 +198,40 @@ class Server(Reader):
 
     # How writes are carried out.
 
+    def _made(
+        self,
+        kind: Kind,
+        new: Object,
+        told: Sequence[str],
+        namespace: str,
+        options: Options,
+        owners: Owners | None = None,
+    ) -> Answer:
+        """owners: of what somebody applied."""
+        expect_namespace(new, namespace)
+        if not options.dry_run:
+            expect_new(new)
+        expect_room(self._store, kind, new, namespace)
+        new = default(kind, new)
+        attempts = 1 if (new.get("metadata") or {}).get("name") else _ATTEMPTS
+        now = self._clock()
+        if owners is None and options.manager:
+            mine = Owned(all_of(kind, new), timestamp(now))
+            owners = {updater(kind, options.manager): mine}
+        for _ in range(attempts):
+            made = begun(kind, born(kind, new, namespace, now))
+            key = _key(kind, made)
+            if self._store.get(key) is None:
+                break
+        made = written(kind, made, owners) if owners else made
+        with self._held(kind, made, None, options) as made:
+            _expect_valid(kind, made, None)
+            if self._store.get(key) is not None:
+                raise already_exists(kind, key.name)
+            if not options.dry_run:
+                made = self._store.put(key, made, None)
+        return Answer(made, [*told, *warnings(kind, made)], made=True)
+
     def _changed(
         self,
         kind: Kind,
@@ -188,10 +240,18 @@ class Server(Reader):
         told: Sequence[str],
         options: Options,
         subresource: str,
+        owners: Owners | None = None,
     ) -> Answer:
+        """owners: after an apply."""
         expect_same(kind, new, old, by_revision=not kind.unconditional)
         new = scale.applied(new, old) if subresource == "scale" else default(kind, new)
+        sent = new["metadata"]
         new = confined(kind, carried(new, old), old, subresource)
+        if owners is None:
+            manager = updater(kind, options.manager or _LAB, subresource)
+            new = tracked(kind, new, old, sent, manager, timestamp(self._clock()))
+        else:
+            new = written(kind, new, owners)
         with self._held(kind, new, old, options, subresource) as new:
             _expect_valid(kind, new, old, subresource)
             stored = self._put(kind, counted(kind, new, old), old, options)
@@ -212,7 +272,11 @@ class Server(Reader):
             return last
         if kind.kind == "Service":
             self._services.released(last)
-        return self._store.delete(_key(kind, old), old, last)
+        key = _key(kind, old)
+        last = self._store.delete(key, old, last)
+        if key in self._kept:
+            self.create(kind, self._kept[key], key.namespace)
+        return last
 
     def _held(
         self,
@@ -226,29 +290,9 @@ class Server(Reader):
             return nullcontext(new)
         return self._services.held(new, old, dry_run=options.dry_run)
 
-    def _expect_room(self, kind: Kind, new: Object, namespace: str) -> None:
-        """Raises ApiError unless the namespace is there to stay."""
-        if not kind.namespaced:
-            return
-        if not namespace:
-            raise bad_request("an empty namespace may not be set during creation")
-        spaces = KINDS["Namespace"]
-        home = self._store.get(Key(spaces.resource, "", namespace))
-        if home is None:
-            raise not_found(spaces, namespace)
-        if home["status"].get("phase") == "Terminating":
-            cause = {
-                "reason": "NamespaceTerminating",
-                "message": f"namespace {namespace} is being terminated",
-                "field": "metadata.namespace",
-            }
-            why = f"unable to create new content in namespace {namespace} because it is being "
-            name = (new.get("metadata") or {}).get("name", "")
-            raise forbidden(kind, name, why + "terminated", [cause])
-
 
 def _key(kind: Kind, value: Object) -> Key:
-    return Key(kind.resource, *meta(value))
+    return Key(kind.stored.resource, *meta(value))
 
 
 def _what(kind: Kind, subresource: str) -> Kind | Subresource:

@@ -20,6 +20,7 @@ _VERBS: Mapping[str, str] = {
     "diff": "What an update of a Service changes, worst first, and what would make it safe.",
     "check": "What is wrong with manifests, and whether requirements hold: for CI.",
     "trace": "One connection, hop by hop: interfaces, addresses, and the rules that decided.",
+    "compare": "What each policy costs, measured, also while pods and nodes die; charts in HTML.",
     "lab": "A cluster that stays, with an API for kubectl: up, down, exec, shell, kubeconfig.",
     "schema": "The JSON Schema of an output.",
     "doctor": "What this machine can do, and the remedy for what it cannot.",

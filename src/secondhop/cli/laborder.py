@@ -48,10 +48,10 @@ def order(state: State, given: Input, nodes: int | None, pods: int) -> tuple[Ord
         else:
             documents.append(Document(machines, Source("--nodes", "")))
     world = given.world(documents or [reference_lab()])
-    objects = [*_objects(documents, given.home), *(_whoami(pods) if pods else ())]
+    wanted = [*objects(documents, given.home), *(_whoami(pods) if pods else ())]
     kinds = dict.fromkeys(str(d.object.get("kind")) for d in documents)
     left_out = [kind for kind in kinds if kind not in (*_APPLIED, *_KNOWN)]
-    ordered = Order(state.name, world.cluster, world.lab, objects, state.kubeconfig)
+    ordered = Order(state.name, world.cluster, world.lab, wanted, state.kubeconfig)
     return ordered, left_out
 
 
@@ -65,7 +65,7 @@ def _machines(count: int) -> Iterator[dict[str, str]]:
         }
 
 
-def _objects(documents: Sequence[Document], namespace: str) -> Iterator[dict[str, object]]:
+def objects(documents: Sequence[Document], namespace: str) -> Iterator[dict[str, object]]:
     """What is to be created: without what a server wrote, and without what a controller makes."""
     found = [d.object for d in documents if d.object.get("kind") in _APPLIED]
     for value in sorted(found, key=lambda each: _APPLIED.index(each["kind"])):

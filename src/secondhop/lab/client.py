@@ -10,13 +10,13 @@ import sys
 import traceback
 from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from ..errors import LabError, SecondhopError
 from .sandbox import Sandbox
 
 if TYPE_CHECKING:  # what is not imported here is imported on both sides at once, after the fork
-    from ..model.cluster import Cluster
+    from ..model.cluster import Address, Cluster
     from ..model.fate import Observation
     from ..model.flow import Flow
     from ..model.trace import Recording
@@ -61,8 +61,10 @@ class Lab:
     Its process is born at once and gets ready while the caller does other things.
     """
 
+    _life = staticmethod(_main)
+
     def __init__(self) -> None:
-        self._sandbox = Sandbox(_main)
+        self._sandbox = Sandbox(self._life)
         self._channel = self._sandbox.channel
         self._channel.settimeout(_SECONDS)
         self.pid = 0
@@ -70,7 +72,7 @@ class Lab:
         self.notes: list[str] = []
         """What is out of the ordinary with the lab, once started."""
 
-    def __enter__(self) -> Lab:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -97,6 +99,17 @@ class Lab:
     def program(self, cluster: Cluster) -> None:
         """Let the nodes' proxies see these objects, and wait until the kernel has the rules."""
         self._send("program", cluster)
+        self._receive()
+
+    def deliver(self, address: Address, node: str | None) -> None:
+        """From now on the network outside brings an address that is no machine's to this node
+        (`Flow.via`); None: nowhere, as at first."""
+        self._send("deliver", address, node)
+        self._receive()
+
+    def inject(self, fault: str, target: str) -> None:
+        """Do one of `faults.FAULTS` to a node, pod or Deployment."""
+        self._send("inject", fault, target)
         self._receive()
 
     def observe(

@@ -7,7 +7,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..apiserver.agent import Execution, LogOptions
 from ..apiserver.local import LocalApi
@@ -22,10 +22,16 @@ from .kubelet import Kubelet
 from .probe import Refusals
 from .proxy import NodeProxy
 from .proxyloop import ProxyLoop
+from .router import Router
 from .rtnetlink import Netlink
 from .timing import USUAL, Timing
+from .uplink import Uplink
 from .view import View
 from .wiring import Wiring
+
+if TYPE_CHECKING:
+    from ..manifests.lab_balancer import Balancer
+    from .loadbalancer import LoadBalancer
 
 _PATIENCE = 3.0
 """Seconds for which a proxy may fail before who waits for it hears why."""
@@ -33,10 +39,13 @@ _PATIENCE = 3.0
 
 class Embedded:
     """A cluster of nodes whose store is empty. base: its machines, network and proxy settings.
-    timing: the kubelets'."""
+    timing: the kubelets'. balancer: what stands outside; None: nothing."""
 
-    def __init__(self, base: Cluster, timing: Timing = USUAL) -> None:
+    def __init__(
+        self, base: Cluster, timing: Timing = USUAL, balancer: Balancer | None = None
+    ) -> None:
         self.wiring = Wiring(base)
+        self.router = Router(self.wiring, base)
         self.refusals = Refusals()
         self.arrivals: Arrivals = {}
         self.store = Store()
@@ -46,7 +55,7 @@ class Embedded:
         self.view = View(self.api, base)
         self.kubelets = {
             node.name: Kubelet(
-                self.api,
+                Uplink(self.api, self.wiring.nodes[node.name].namespace),
                 node,
                 _Cables(self.wiring, node.name),
                 self._events,
@@ -64,6 +73,11 @@ class Embedded:
             )
             for name, netlink in self.wiring.nodes.items()
         }
+        self._balancer: LoadBalancer | None = None
+        if balancer is not None:
+            from .loadbalancer import LoadBalancer  # throw-away labs start without it
+
+            self._balancer = LoadBalancer(self.api, self.router, base.nodes, balancer)
         self._turned = asyncio.Event()
 
     async def run(self) -> None:
@@ -76,6 +90,8 @@ class Embedded:
             group.create_task(self.view.run())
             for proxy in self.proxies.values():
                 group.create_task(proxy.run(self.view))
+            if self._balancer is not None:
+                group.create_task(self._balancer.run())
 
     async def agreed(self, wanted: Callable[[Cluster], bool]) -> None:
         """Wait until the nodes' kernels agree with a cluster that is as wanted. Raises what a proxy

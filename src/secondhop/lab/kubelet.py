@@ -260,6 +260,17 @@ class Kubelet:
         running = [r.container.program for r in run.pod_run.records if r.container is not None]
         return where, next((p for p in running if p is not None and p.running), None)
 
+    def signal(self, namespace: str, name: str, number: int) -> bool:
+        """Send a signal to the processes of a pod's containers, behind the pod's back; whether it
+        runs here."""
+        run = self._runs.get((namespace, name))
+        if run is None or run.pod_run is None:
+            return False
+        for record in run.pod_run.records:
+            if record.container is not None:
+                record.container.signal(number)
+        return True
+
     def _record(self, namespace: str, name: str, container: str | None) -> Record:
         run = self._runs.get((namespace, name))
         if run is None or run.pod_run is None:

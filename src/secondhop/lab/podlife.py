@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from ..client import Object
+from ..controllers.pods import is_ready
 from ..errors import ApiError, SecondhopError
 from .container import Home
 from .pod import PodRun, Seat
@@ -32,10 +33,14 @@ class PodLife:
         self._cut = False
         self._grace = math.inf
         self._turned: dict[str, tuple[str, str]] = {}
+        self._told: Object | None = None
 
     def hear(self, pod: Object) -> None:
-        """The API says something new: its gates may have turned; if it was deleted, it is to end
-        within its grace period."""
+        """The API says something new: its gates may have turned; others may have written that it
+        is not ready, as happens to a node that fell silent; if it was deleted, it is to end within
+        its grace period."""
+        if self._told is not None and is_ready(pod) != is_ready({"status": self._told}):
+            self._told = None
         if self.pod_run is not None:
             self.pod_run.pod = pod
             self._news.set()
@@ -90,15 +95,14 @@ class PodLife:
         return None
 
     async def _tell(self) -> None:
-        """Tell the API of every change that lasts."""
-        last: Object | None = None
+        """Tell the API of every change that lasts, and again what others wrote over."""
         while True:
             await self._news.wait()
             self._news.clear()
             status = self._status()
-            if status != last:
+            if status != self._told:
                 await _stubbornly(functools.partial(self._kubelet.tell, self._pod, status))
-                last = status
+                self._told = status
 
     def _status(self) -> Object:
         """The status, each condition with the time when it last turned."""

@@ -58,7 +58,8 @@ class Devconf:
 class LinkState(NamedTuple):
     """What the readiness barrier needs to know of a link.
 
-    bridge: number of the one it is a port of, or 0. port_state: None unless it is one.
+    bridge: number of the one it is a port of, or 0. port_state: None unless it is one. peer: number
+    of a veth's other end, in its own namespace.
     """
 
     number: int
@@ -67,6 +68,7 @@ class LinkState(NamedTuple):
     operstate: int
     bridge: int
     port_state: int | None
+    peer: int
 
 
 def _nest(kind: int, *attributes: bytes) -> bytes:
@@ -204,10 +206,9 @@ class Netlink:
         index: int,
         *,
         onlink: bool = False,
-        replace: bool = False,
     ) -> None:
         """A route over a gateway; no network means the default route. onlink: the gateway is
-        reachable on that link whatever its addresses say. replace: in place of one there is."""
+        reachable on that link whatever its addresses say."""
         destination = attribute(1, network.network_address.packed) if network else b""
         body = (
             _ROUTE.pack(
@@ -225,8 +226,7 @@ class Netlink:
             + attribute(5, via.packed)
             + attribute(4, _u32(index))
         )
-        flags = REPLACE if replace else CREATE
-        self._add(_NEWROUTE, flags, body, f"route {network or 'default'} via {via}")
+        self._add(_NEWROUTE, CREATE, body, f"route {network or 'default'} via {via}")
 
     def neighbour(self, index: int, address: Address, mac: str, *, permanent: bool = True) -> None:
         """That address has this hardware address: for good, or as if it had just been asked."""
@@ -305,6 +305,7 @@ class Netlink:
                     link[16][0],
                     struct.unpack("=I", link[10])[0] if 10 in link else 0,
                     port[0] if port else None,
+                    struct.unpack("=I", link[5])[0] if 5 in link else 0,
                 )
             )
         return found

@@ -33,7 +33,9 @@ from ..model.cluster import Cluster
 from . import linux
 from .control import Answer, packed, serve, unpacked
 from .embedded import Embedded, PodAgent, first_of
+from .faults import inject
 from .process import Process
+from .timing import timing
 
 _READY_SECONDS = 60.0
 _REAP_SECONDS = 1.0
@@ -105,7 +107,9 @@ class _Standing:
         order = self._order
         port = api.getsockname()[1]
         credentials = make_credentials(["127.0.0.1", "localhost"])
-        self._lab = Embedded(order.base)
+        self._lab = Embedded(
+            order.base, timing(order.described.node_grace_seconds), order.described.balancer
+        )
         bootstrap(self._lab.server, order.base.cni.service_cidrs[0], port)
         inside = self._lab.wiring.client.namespace.socket(socket.AF_INET, socket.SOCK_STREAM)
         inside.bind(("127.0.0.1", port))
@@ -177,6 +181,9 @@ class _Standing:
                 from .recorder import record
 
                 return Answer(packed(await record(self._lab, place, unpacked(flow))))
+            case {"verb": "inject", "fault": str(fault), "target": str(target)}:
+                await inject(self._lab, fault, target)
+                return Answer(None)
         raise UsageError("the lab does not know this question", "Use `secondhop lab --help`.")
 
     async def _cluster(self) -> Cluster:
@@ -248,6 +255,7 @@ def _settings(order: Order) -> Settings:
     return Settings(
         placement=order.described.placement,
         node_grace_seconds=order.described.node_grace_seconds,
+        pool=order.described.balancer.pool,
         kube_version=order.base.kube_version,
     )
 

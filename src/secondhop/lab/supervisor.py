@@ -7,7 +7,7 @@ import functools
 import pickle
 import resource
 import socket
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, TypeVar
 
 from ..errors import LabError
@@ -21,19 +21,21 @@ from .embedded import Embedded, first_of
 from .netns import Namespace
 from .probe import Prober, answers
 from .staging import Stage, verdicts
+from .unroutable import answer_unroutable
 
 
-def main(channel: socket.socket) -> None:
-    """Answer requests until the caller closes the channel. Runs as pid 1 of the sandbox."""
+def main(channel: socket.socket, make: Callable[[], object] | None = None) -> None:
+    """Answer requests until the caller closes the channel. Runs as pid 1 of the sandbox. make: what
+    has a method for each request; None: a Supervisor."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # each pod takes a few descriptors
-    asyncio.run(_serve(channel))
+    asyncio.run(_serve(channel, make or Supervisor))
 
 
-async def _serve(channel: socket.socket) -> None:
+async def _serve(channel: socket.socket, make: Callable[[], object]) -> None:
     channel.setblocking(False)
     reader, writer = await asyncio.open_connection(sock=channel)
-    lab = Supervisor()
+    lab = make()
     while True:
         try:
             (size,) = LENGTH.unpack(await reader.readexactly(LENGTH.size))
@@ -87,6 +89,16 @@ class Supervisor:
 
         await self._alive(self._lab.agreed(same))
 
+    async def deliver(self, address: Address, node: str | None) -> None:
+        """From now on the network outside brings an address to this node, or nowhere."""
+        self._lab.router.send(address, [node] if node else [])
+
+    async def inject(self, fault: str, target: str) -> None:
+        """See faults."""
+        from .faults import inject  # most labs see none
+
+        await inject(self._lab, fault, target)
+
     async def _alive(self, waiting: Coroutine[Any, Any, T]) -> T:
         """What comes of waiting, unless the lab ends before. Raises what it ended with."""
         task = asyncio.ensure_future(waiting)
@@ -114,13 +126,11 @@ class Supervisor:
     async def _bring(self, flows: Sequence[Flow]) -> None:
         """Let the network outside bring each flow where it shall."""
         if not self._answers_all and not all(flow.is_reference for flow in flows):
-            from .unroutable import answer_unroutable  # the reference experiment needs none of it
-
             await answer_unroutable(self._lab.wiring.router)
             self._answers_all = True
         for flow in flows:
             if flow.via:
-                self._lab.wiring.deliver(flow.destination.address, flow.via)
+                await self.deliver(flow.destination.address, flow.via)
 
     async def hold(self, flow: Flow) -> None:
         """Open a connection that stays, if it succeeds."""

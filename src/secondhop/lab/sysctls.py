@@ -15,6 +15,7 @@ _FORWARDER = {
     "net/ipv4/icmp_ratelimit": "0",
     "net/ipv4/icmp_msgs_per_sec": "100000",
     "net/ipv4/icmp_msgs_burst": "10000",
+    "net/ipv4/fib_multipath_hash_policy": "1",  # by addresses and ports: the router's balancer
 }
 _IPV6 = {
     f"net/ipv6/conf/{which}/{key}": "0"
@@ -22,7 +23,11 @@ _IPV6 = {
     for key in ("disable_ipv6", "accept_dad", "accept_ra", "accept_redirects")
 }
 _FORWARDING = "net/ipv6/conf/all/forwarding"
-_IPV6_FORWARDER = {_FORWARDING: "1", "net/ipv6/icmp/ratelimit": "0"}
+_IPV6_FORWARDER = {
+    _FORWARDING: "1",
+    "net/ipv6/icmp/ratelimit": "0",
+    "net/ipv6/fib_multipath_hash_policy": "1",
+}
 
 
 def forwarder(namespace: Namespace, *, ipv6: bool) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,3 +23,10 @@ class Timing:
 
 
 USUAL = Timing()
+_LEAST_RENEWAL = 0.05
+
+
+def timing(grace: float) -> Timing:
+    """Of kubelets that show signs of life often enough for the grace, in seconds, that a silent
+    node has."""
+    return replace(USUAL, renew=min(USUAL.renew, max(grace / 5, _LEAST_RENEWAL)))

@@ -17,7 +17,7 @@ others before the first packet, since a burst to a neighbour yet to be found los
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from ipaddress import ip_interface, ip_network
+from ipaddress import ip_interface
 from itertools import count, permutations
 
 from ..dataplane.node_ports import localhost_node_ports
@@ -58,8 +58,6 @@ class Wiring:
         self.router = self._namespace("router")
         self.nodes = {node.name: self._namespace(node.name) for node in cluster.nodes}
         self.pods: dict[str, Netlink] = {}
-        self._towards: dict[Netlink, int] = {}
-        """The router's link to each machine."""
         self._ports = dict.fromkeys(self.nodes, _FIRST_POD_PORT)
         for forwarder in (self.router, *self.nodes.values()):
             self.unset += sysctls.forwarder(forwarder.namespace, ipv6=self._with_ipv6)
@@ -136,13 +134,6 @@ class Wiring:
         netlink.close()
         netlink.namespace.close()
 
-    def deliver(self, address: Address, node: str) -> None:
-        """From now on the router brings an address that is no machine's to this node."""
-        alone = ip_network(address)
-        home, link = _nic(self._cluster.node(node), alone), self._towards[self.nodes[node]]
-        self.router.route(alone, home, link, replace=True)
-        self.router.commit()
-
     def wait_ready(self) -> None:
         """Wait until a packet can go everywhere (barrier.py). Raises LabError after ten seconds."""
         barrier.wait(self._netlinks)
@@ -193,7 +184,6 @@ class Wiring:
                     master=bridge,
                 )
                 own.append((member, _ETH0, mac("0200", first), machines[member]))
-                self._towards[member] = bridge
             if self._with_ipv6:
                 self._introduce(own)
         self.router.commit()

@@ -9,6 +9,7 @@ from typing import Literal
 
 from ..model.cluster import Cni, CniBackend, Interface, Network, Node, Proxy, ProxyMode
 from .api.syntax import BAD_IP
+from .lab_balancer import Balancer, read_balancer
 from .lab_rules import check
 from .problems import Path, invalid
 from .ranges import NODE_PREFIX, POD_RANGES, SERVICE_RANGES, free_parts, overlap, probable
@@ -21,7 +22,8 @@ class Lab:
 
     external_proxy: path of a stock kube-proxy binary. placement: workload -> the nodes that its
     replicas prefer, one entry a replica, cycling. node_grace_seconds: how long a dead node's pods
-    stay ready. stated: the top-level sections that the document itself gives.
+    stay ready. balancer: what stands outside. stated: the top-level sections that the document
+    itself gives.
     """
 
     client: tuple[Interface, ...]
@@ -31,6 +33,7 @@ class Lab:
     external_proxy: str | None = None
     placement: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     node_grace_seconds: float = 50
+    balancer: Balancer = field(default_factory=Balancer)
     stated: frozenset[str] = frozenset()
 
 
@@ -62,6 +65,9 @@ def read_lab(
         stated=stated,
     )
     lab = replace(lab, client=client_aside(lab, cni))
+    segments = (i.network for i in (*lab.client, *(i for n in nodes for i in n.addresses)))
+    taken = [*segments, *cni.pod_cidrs, *cni.service_cidrs]
+    lab = replace(lab, balancer=read_balancer(resource, taken))
     check(
         resource, lab.nodes, lab.client, lab.cni, own_nodes=own, own_placement="placement" in stated
     )

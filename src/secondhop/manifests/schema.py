@@ -284,6 +284,9 @@ KINDS = {
         proxy=struct(mode=enum("iptables", "nftables"), nodePortAddresses=TEXTS, external=TEXT),
         placement=MapOf(OneOrMany()),
         nodeGraceSeconds=NUMBER,
+        balancer=struct(
+            kind=enum("ecmp", "single-node"), pool=TEXTS, interval=NUMBER, threshold=INTEGER
+        ),
     ),
 }
 API_VERSIONS = {

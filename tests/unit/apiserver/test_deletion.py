@@ -251,3 +251,12 @@ def test_a_service_gives_back_what_it_had() -> None:
     server.delete(kind, "web", "default")
     second = create(server, "Service", service("other"))
     assert second["spec"]["clusterIP"] == first["spec"]["clusterIP"]
+
+
+def test_the_service_of_the_api_comes_back() -> None:
+    server, kind = a_server(), KINDS["Service"]
+    before = server.get(kind, "kubernetes", "default")
+    server.delete(kind, "kubernetes", "default")
+    after = server.get(kind, "kubernetes", "default")
+    assert after["spec"] == before["spec"]
+    assert after["metadata"]["uid"] != before["metadata"]["uid"]

@@ -354,3 +354,115 @@ def test_an_agent_that_breaks_ends_the_connection() -> None:
                 await socket.recv()
 
     speak(scenario)
+
+
+def test_events_are_the_same_in_core_and_in_their_own_group() -> None:
+    core, own = (
+        "/api/v1/namespaces/default/events",
+        "/apis/events.k8s.io/v1/namespaces/default/events",
+    )
+    about = {"kind": "Node", "name": "gz1"}
+    when = "2026-01-01T00:00:00.000001Z"
+    event = {
+        "metadata": {"name": "one"}, "reason": "Starting", "type": "Normal", "action": "Start",
+        "eventTime": when, "regarding": about, "note": "said",
+        "reportingController": "kube-proxy", "reportingInstance": "kube-proxy-gz1",
+    }  # fmt: skip
+
+    async def scenario(client: httpx.AsyncClient, served: Served) -> None:
+        made = (await client.post(own, json=event)).json()
+        assert made["apiVersion"] == "events.k8s.io/v1"
+        assert (
+            made.items() >= {key: part for key, part in event.items() if key != "metadata"}.items()
+        )
+        found = (await client.get(f"{core}/one")).json()
+        assert (found["apiVersion"], found["involvedObject"]) == ("v1", about)
+        assert (found["message"], found["reportingComponent"]) == ("said", "kube-proxy")
+        series = {"count": 2, "lastObservedTime": when}
+        patch = {"content-type": "application/strategic-merge-patch+json"}
+        changed = await client.patch(f"{own}/one", json={"series": series}, headers=patch)
+        assert (changed.json()["series"], changed.json()["note"]) == (series, "said")
+        renamed = {**changed.json(), "note": "again"}
+        assert (await client.put(f"{own}/one", json=renamed)).json()["note"] == "again"
+        listed = (await client.get(own)).json()
+        assert (listed["kind"], listed["apiVersion"]) == ("EventList", "events.k8s.io/v1")
+        assert [each["note"] for each in listed["items"]] == ["again"]
+        query = {"watch": "1", "timeoutSeconds": "1"}
+        first = (await client.get(own, params=query)).text.splitlines()[0]
+        assert json.loads(first)["object"]["note"] == "again"
+        await client.delete(f"{own}/one")
+        missing = await client.get(f"{own}/one")
+        assert missing.json()["message"] == 'events.events.k8s.io "one" not found'
+        assert (await client.get(f"{core}/one")).status_code == 404
+
+    speak(scenario)
+
+
+def test_the_service_cidr_of_the_cluster() -> None:
+    path = "/apis/networking.k8s.io/v1/servicecidrs"
+    (found,) = ask("GET", path).json()["items"]
+    assert (found["metadata"]["name"], found["spec"]) == ("kubernetes", {"cidrs": ["10.43.0.0/16"]})
+    rows = ask("GET", path, headers={"accept": TABLE}).json()["rows"]
+    assert rows[0]["cells"][:2] == ["kubernetes", "10.43.0.0/16"]
+    assert ask("POST", path, json={"metadata": {"name": "more"}}).status_code == 405
+
+
+@pytest.mark.parametrize(
+    ("query", "code", "text"),
+    [
+        ("resourceVersion=abc", 400, "invalid syntax"),
+        ("resourceVersion=99999", 504, "Too large resource version: 99999"),
+        ("resourceVersion=0", 200, ""),
+    ],
+)
+@pytest.mark.parametrize("place", [MAPS, "/api/v1/namespaces/default"])
+def test_a_read_at_a_revision(query: str, code: int, text: str, place: str) -> None:
+    answer = ask("GET", f"{place}?{query}")
+    assert answer.status_code == code
+    assert text in answer.json().get("message", "")
+
+
+@pytest.mark.parametrize(
+    ("query", "agent", "manager"),
+    [
+        ("?fieldManager=mine", "kubectl/v1.37 (linux)", "mine"),
+        ("", "kubectl/v1.37 (linux)", "kubectl"),
+        ("", "a\xa0b" + "x" * 200, "ab" + "x" * 126),
+        ("", "/", "unknown"),
+    ],
+)
+def test_who_writes_is_told_by_the_query_or_the_program(
+    query: str, agent: str, manager: str
+) -> None:
+    value = {"metadata": {"name": "one"}, "data": {"a": "b"}}
+    headers = {"user-agent": agent.encode("latin-1")}
+    made = ask("POST", MAPS + query, json=value, headers=headers).json()
+    assert [each["manager"] for each in made["metadata"]["managedFields"]] == [manager]
+
+
+APPLY = "application/apply-patch+yaml"
+
+
+@pytest.mark.parametrize(
+    ("query", "media", "text"),
+    [
+        ("", APPLY, "fieldManager: Required value: is required for apply patch"),
+        ("?fieldManager=" + "x" * 129, APPLY, "fieldManager: Too long: may not be more than 128"),
+        ("?fieldManager=a%0A", APPLY, "should only contain printable characters"),
+        ("?force=true", "application/merge-patch+json", "force: Forbidden: may not be specified"),
+    ],
+)
+def test_what_an_apply_must_say(query: str, media: str, text: str) -> None:
+    path, headers = f"{MAPS}/one{query}", {"content-type": media}
+    answer = ask("PATCH", path, content="{}", headers=headers)
+    assert answer.status_code == 422
+    assert 'PatchOptions.meta.k8s.io "" is invalid: ' in answer.json()["message"]
+    assert text in answer.json()["message"]
+
+
+@pytest.mark.parametrize("text", ["metadata: {name: one}\ndata: {a: b}\n", '{"data": {"a": "b"}}'])
+def test_an_apply_is_yaml_or_json(text: str) -> None:
+    headers = {"content-type": APPLY}
+    answer = ask("PATCH", f"{MAPS}/one?fieldManager=me", content=text, headers=headers)
+    assert answer.status_code == 201
+    assert answer.json()["data"] == {"a": "b"}

@@ -78,6 +78,26 @@ def test_quantities_fields_of_a_parent_times_and_bytes() -> None:
     assert decode(binary)["binaryData"] == {"k": "/w=="}
 
 
+def test_events_of_both_groups_and_exact_times() -> None:
+    when = part(1, 1_767_225_600) + part(2, 1_500)
+    about = part(1, "Node") + part(3, "gz1")
+    own = body("events.k8s.io/v1", "Event", METADATA, part(2, when), part(8, about), part(10, "x"))
+    exact = "2026-01-01T00:00:00.000001Z"
+    assert decode(own) == {
+        "apiVersion": "events.k8s.io/v1",
+        "kind": "Event",
+        "metadata": LABELLED,
+        "eventTime": exact,
+        "regarding": {"kind": "Node", "name": "gz1"},
+        "note": "x",
+    }
+    core = decode(body("v1", "Event", part(2, about), part(4, "x"), part(7, when), part(10, "")))
+    assert core["involvedObject"] == {"kind": "Node", "name": "gz1"}
+    assert (core["message"], core["lastTimestamp"]) == ("x", exact[:19] + "Z")
+    lease = body("coordination.k8s.io/v1", "Lease", part(2, part(1, "me") + part(4, when)))
+    assert decode(lease)["spec"] == {"holderIdentity": "me", "renewTime": exact}
+
+
 @pytest.mark.parametrize(
     ("data", "text"),
     [

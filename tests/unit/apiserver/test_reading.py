@@ -135,7 +135,7 @@ def test_a_watch_that_begins_with_what_there_is(since: str, initial: bool) -> No
         return found
 
     begun = [("ADDED", "m0"), ("ADDED", "m1")]
-    mark = [("BOOKMARK", "8")] if initial else []
+    mark = [("BOOKMARK", "9")] if initial else []
     assert asyncio.run(main()) == [*begun, *mark, ("ADDED", "new")]
 
 
@@ -149,7 +149,7 @@ def test_bookmarks() -> None:
         assert first["metadata"]["annotations"] == {INITIAL_END: "true"}
         assert "annotations" not in second["metadata"]
         for each in first, second:
-            assert (each["kind"], each["metadata"]["resourceVersion"]) == ("ConfigMap", "7")
+            assert (each["kind"], each["metadata"]["resourceVersion"]) == ("ConfigMap", "8")
         await watch.aclose()
 
     asyncio.run(main())
@@ -159,16 +159,29 @@ def test_a_watch_from_before_the_history() -> None:
     server = a_server(history=2)
     with pytest.raises(ApiError) as error:
         server.watch(MAPS, since="1")
-    assert refusal(error) == (410, "Expired", "too old resource version: 1 (6)")
-    with pytest.raises(ApiError) as error:
-        server.watch(MAPS, since="x")
+    assert refusal(error) == (410, "Expired", "too old resource version: 1 (7)")
+
+
+@pytest.mark.parametrize("since", ["x", "-1", "1.5", "²", "9" * 30])
+def test_a_watch_from_what_is_no_revision(since: str) -> None:
+    with pytest.raises(ApiError, match="invalid syntax") as error:
+        a_server().watch(MAPS, since=since)
     assert error.value.code == 400
+
+
+@pytest.mark.parametrize("initial", [True, False])
+def test_a_watch_from_another_clusters_revision_is_told_to_begin_anew(initial: bool) -> None:
+    with pytest.raises(ApiError, match="Too large resource version: 1000, current: 7") as error:
+        a_server().watch(MAPS, since="1000", initial=initial)
+    assert (error.value.code, error.value.reason) == (504, "Timeout")
+    (cause,) = error.value.details["causes"]
+    assert cause["reason"] == "ResourceVersionTooLarge"
 
 
 def test_a_watch_whose_start_is_forgotten_before_it_is_read() -> None:
     async def main() -> None:
         server = a_server(history=2)
-        watch = server.watch(MAPS, since="6")
+        watch = server.watch(MAPS, since="7")
         for n in range(3):
             create(server, "ConfigMap", config_map(f"m{n}"))
         with pytest.raises(ApiError) as error:

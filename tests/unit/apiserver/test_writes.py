@@ -32,7 +32,7 @@ def test_what_the_server_writes_into_a_new_object() -> None:
     metadata = dict(made["metadata"])
     assert len(metadata.pop("uid")) == 36
     assert metadata == {
-        "name": "web", "namespace": "default", "generation": 1, "resourceVersion": "7",
+        "name": "web", "namespace": "default", "generation": 1, "resourceVersion": "8",
         "creationTimestamp": "2027-01-15T08:00:05Z",
     }  # fmt: skip
     assert (made["apiVersion"], made["kind"], made["status"]) == ("apps/v1", "Deployment", {})

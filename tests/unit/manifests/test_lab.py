@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -74,6 +75,32 @@ def test_host_gw_and_the_proxy_section() -> None:
     assert built.lab.external_proxy == "/bin/kube-proxy"
     assert built.lab.node_grace_seconds == 3
     assert world(lab(proxy=proxy), proxy_mode="iptables").cluster.proxy.mode == "iptables"
+
+
+@pytest.mark.parametrize(
+    ("sections", "pool"),
+    [
+        ({}, ["192.0.2.0/24", "2001:db8:2::/112"]),
+        ({"client": {"address": "192.0.2.2"}}, ["198.51.100.0/24", "2001:db8:2::/112"]),
+        (
+            {"client": {"addresses": ["192.0.2.2/25", "2001:db8::1/32"]}},
+            ["198.51.100.0/24"],
+        ),
+        ({"balancer": {"pool": ["172.31.0.0/28"]}}, ["172.31.0.0/28"]),
+        ({"balancer": {"pool": []}}, []),
+    ],
+)
+def test_the_balancers_pool_is_as_said_or_what_nothing_else_uses(
+    sections: Object, pool: list[str]
+) -> None:
+    assert [str(network) for network in world(lab(**sections)).lab.balancer.pool] == pool
+
+
+def test_the_balancer_section() -> None:
+    usual = world(lab()).lab.balancer
+    assert (usual.kind, usual.interval, usual.threshold) == ("ecmp", 1.0, 2)
+    said = world(lab(balancer={"kind": "single-node", "interval": 0.5, "threshold": 3}))
+    assert said.lab.balancer == replace(usual, kind="single-node", interval=0.5, threshold=3)
 
 
 @pytest.mark.parametrize(
@@ -235,6 +262,36 @@ def test_host_gw_and_the_proxy_section() -> None:
             {"nodeGraceSeconds": -1},
             "nodeGraceSeconds",
             "Invalid value: -1: must be greater than or equal to 0",
+        ),
+        (
+            {"balancer": {"kind": "f5"}},
+            "balancer.kind",
+            'Unsupported value: "f5": supported values: "ecmp", "single-node"',
+        ),
+        (
+            {"balancer": {"pool": ["192.0.2.1"]}},
+            "balancer.pool[0]",
+            'Invalid value: "192.0.2.1": must be a valid CIDR value',
+        ),
+        (
+            {"balancer": {"pool": ["198.51.100.0/24", "192.168.8.128/25"]}},
+            "balancer.pool[1]",
+            "192.168.8.128/25 overlaps 192.168.8.0/24, which the Lab uses itself",
+        ),
+        (
+            {"balancer": {"pool": ["10.43.7.0/24"]}},
+            "balancer.pool[0]",
+            "10.43.7.0/24 overlaps 10.43.0.0/16",
+        ),
+        (
+            {"balancer": {"interval": 0}},
+            "balancer.interval",
+            "Invalid value: 0: must be greater than 0",
+        ),
+        (
+            {"balancer": {"threshold": 0}},
+            "balancer.threshold",
+            "Invalid value: 0: must be greater than 0",
         ),
         ({"podCidr": "10.42.0.0/16"}, "podCidr", 'unknown field "podCidr"'),
         ({"cleint": {}}, "cleint", 'unknown field "cleint"'),

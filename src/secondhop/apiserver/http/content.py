@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from starlette.requests import Request
 
@@ -16,8 +16,9 @@ from . import protobuf
 LARGEST = 3 << 20
 """Bytes of a body, as in a real server."""
 _PROTOBUF, _YAML = "application/vnd.kubernetes.protobuf", "application/yaml"
-_NO_APPLY = ": server-side apply is not served here, use kubectl apply without --server-side"
-_PATCHES: dict[str, PatchForm] = {
+Form: TypeAlias = PatchForm | Literal["apply"]
+_PATCHES: dict[str, Form] = {
+    "application/apply-patch+yaml": "apply",
     "application/json-patch+json": "json",
     "application/merge-patch+json": "merge",
     "application/strategic-merge-patch+json": "strategic",
@@ -32,14 +33,15 @@ async def read_object(request: Request) -> Body:
     return found
 
 
-async def read_patch(request: Request) -> tuple[PatchForm, Body]:
+async def read_patch(request: Request) -> tuple[Form, Body]:
     """The patch of a request, and its form. Raises ApiError 415 for forms that are not known."""
-    media = _media(request)
-    form = _PATCHES.get(media)
+    form = _PATCHES.get(_media(request))
     if form is None:
-        apply = media.startswith("application/apply-patch")
-        raise _unknown_format(*_PATCHES, hint=_NO_APPLY if apply else "")
-    return form, read(await _read(request))
+        raise _unknown_format(*_PATCHES)
+    body = await _read(request)
+    if form == "apply" and not body.lstrip().startswith(b"{"):
+        return form, Body(_yaml(body), [])
+    return form, read(body)
 
 
 async def _read(request: Request) -> bytes:
@@ -80,6 +82,6 @@ def _yaml(body: bytes) -> Any:
     return documents[0]
 
 
-def _unknown_format(*media: str, hint: str = "") -> ApiError:
+def _unknown_format(*media: str) -> ApiError:
     text = "the body of the request was in an unknown format - accepted media types include: "
-    return ApiError(415, "UnsupportedMediaType", text + ", ".join(media) + hint)
+    return ApiError(415, "UnsupportedMediaType", text + ", ".join(media))

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any
 
-from ..kinds import KINDS, Kind
+from ..kinds import ALL, Kind
 from ..schema import definitions
 from .path import GROUP_VERSIONS
 
@@ -38,7 +38,7 @@ def _hash(group: str, version: str) -> str:
 @cache
 def document(group: str, version: str) -> bytes:
     """The OpenAPI document of a group's version, as JSON."""
-    kinds = [k for k in KINDS.values() if (k.group, k.version) == (group, version)]
+    kinds = [k for k in ALL if (k.group, k.version) == (group, version)]
     paths = {path: item for kind in kinds for path, item in _paths(kind)}
     value = {
         "openapi": "3.0.0",

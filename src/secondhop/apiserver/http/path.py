@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ...errors import ApiError
-from ..kinds import KINDS, Kind
+from ..kinds import ALL, Kind
 from .reviews import REVIEWS
 
-SERVED = (*KINDS.values(), *REVIEWS)
+SERVED = (*ALL, *REVIEWS)
 _BY_PLACE = {(k.group, k.version, k.plural): k for k in SERVED}
 GROUP_VERSIONS = tuple(dict.fromkeys((k.group, k.version) for k in SERVED))
 

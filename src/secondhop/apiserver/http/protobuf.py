@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -36,9 +36,10 @@ def decode(body: bytes) -> dict[str, Any]:
     envelope = dict(_parts(body[len(MAGIC) :]))
     head = dict(_parts(_bytes(envelope.get(1, b""))))
     api_version, kind = (_bytes(head.get(number, b"")).decode() for number in (1, 2))
-    if kind not in _table():
+    message = next((name for name in (f"{api_version}/{kind}", kind) if name in _table()), None)
+    if message is None:
         raise ValueError(f"no protobuf form of {kind} is known here")
-    fields = _message(kind, _bytes(envelope.get(2, b"")))
+    fields = _message(message, _bytes(envelope.get(2, b"")))
     return {"apiVersion": api_version, "kind": kind} | fields
 
 
@@ -95,16 +96,18 @@ def _value(form: str, part: int | bytes) -> Any:
             choice = dict(_parts(_bytes(part)))
             is_text = choice.get(1, 0) == 1
             return _bytes(choice.get(3, b"")).decode() if is_text else _signed(choice.get(2, 0))
-        case "Time":
-            return _time(_bytes(part))
+        case "Time" | "MicroTime":
+            return _time(_bytes(part), "seconds" if form == "Time" else "microseconds")
         case _:
             return _message(form, _bytes(part))
 
 
-def _time(data: bytes) -> str:
-    """RFC 3339, in whole seconds as metav1.Time; empty for Go's zero time."""
-    seconds = _signed(dict(_parts(data)).get(1, 0))
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if data else ""
+def _time(data: bytes, exact: str) -> str:
+    """RFC 3339, as exact as metav1's Time or MicroTime; empty for Go's zero time."""
+    found = dict(_parts(data))
+    seconds, nanoseconds = (_signed(found.get(number, 0)) for number in (1, 2))
+    when = datetime.fromtimestamp(seconds, UTC) + timedelta(microseconds=nanoseconds // 1000)
+    return f"{when.replace(tzinfo=None).isoformat(timespec=exact)}Z" if data else ""
 
 
 def _signed(part: int | bytes) -> int:

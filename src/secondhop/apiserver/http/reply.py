@@ -13,6 +13,7 @@ from starlette.responses import Response
 
 from ...client.api import Object
 from ...errors import ApiError
+from ..forms import shown
 from ..kinds import Kind
 from ..reading import Page
 from ..refusals import bad_request
@@ -47,7 +48,7 @@ class Shape:
                 return table(self.kind, [value], head, time.time(), self.include)
             case "metadata":
                 return _metadata(value)
-        return value
+        return shown(self.kind, value)
 
     def many(self, page: Page) -> Object:
         """A list."""
@@ -58,7 +59,8 @@ class Shape:
             head["remainingItemCount"] = page.remaining
         if self.form == "table":
             return table(self.kind, page.items, head, time.time(), self.include)
-        items, name, version = page.items, f"{self.kind.kind}List", self.kind.api_version
+        name, version = f"{self.kind.kind}List", self.kind.api_version
+        items = [shown(self.kind, value) for value in page.items]
         if self.form == "metadata":
             items = [_metadata(value) for value in items]
             name, version = "PartialObjectMetadataList", "meta.k8s.io/v1"

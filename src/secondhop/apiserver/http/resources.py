@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeAlias, get_args
 
-from starlette.datastructures import QueryParams
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -18,6 +17,7 @@ from ..schema import Mistyped, decode
 from ..server import Answer, Server
 from . import reviews
 from .content import read_object, read_patch
+from .manager import expect_applier, expect_plain, manager_of
 from .path import Place
 from .query import flag, number, selectors
 from .reply import Shape, json_response
@@ -43,6 +43,7 @@ async def resource(server: Server, place: Place, request: Request) -> Response:
 
 async def _get(server: Server, place: Place, request: Request) -> Response:
     kind, name, namespace = place.kind, place.name, place.namespace
+    server.expect_reached(request.query_params.get("resourceVersion", ""))
     if place.subresource == "scale":
         found = server.get_scale(kind, name, namespace)
     else:
@@ -61,6 +62,7 @@ async def _list(server: Server, place: Place, request: Request) -> Response:
         limit=number(query, "limit") or 0,
         token=query.get("continue", ""),
     )
+    server.expect_reached(query.get("resourceVersion", ""))
     exact = query.get("resourceVersionMatch") == "Exact"
     if exact and query.get("resourceVersion") != page.revision:
         raise expired("The resourceVersion for the provided list is too old.")
@@ -92,11 +94,15 @@ async def _update(server: Server, place: Place, request: Request) -> Response:
 
 async def _patch(server: Server, place: Place, request: Request) -> Response:
     form, patch = await read_patch(request)
-    options, shape = _options(request.query_params, patch), Shape.of(request, place)
-    done = server.patch(
-        place.kind, place.name, patch.value, place.namespace, form, options, place.subresource
-    )
-    return _written(done, shape)
+    options, shape = _options(request, patch), Shape.of(request, place)
+    kind, name, namespace, part = place.kind, place.name, place.namespace, place.subresource
+    if form != "apply":
+        expect_plain(request.query_params)
+        done = server.patch(kind, name, patch.value, namespace, form, options, part)
+    else:
+        expect_applier(request.query_params)
+        done = server.apply(kind, name, patch.value, namespace, options, part)
+    return _written(done, shape, 201 if done.made else 200)
 
 
 async def _delete(server: Server, place: Place, request: Request) -> Response:
@@ -128,14 +134,16 @@ _HANDLERS: Mapping[str, Handler] = {
 
 async def _object(request: Request) -> tuple[Object, Options]:
     body = await read_object(request)
-    return body.value, _options(request.query_params, body)
+    return body.value, _options(request, body)
 
 
-def _options(query: QueryParams, body: Body) -> Options:
+def _options(request: Request, body: Body) -> Options:
+    query = request.query_params
     validation = query.get("fieldValidation") or "Warn"
     for known in get_args(Validation):
         if known == validation:
-            return Options(_dry_run(query.getlist("dryRun")), known, body.doubled)
+            dry_run, force = _dry_run(query.getlist("dryRun")), flag(query, "force")
+            return Options(dry_run, known, body.doubled, manager_of(request), force)
     raise bad_request(f"fieldValidation: {validation!r} is none of {get_args(Validation)}")
 
 
