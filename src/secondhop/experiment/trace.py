@@ -144,7 +144,8 @@ def _observed(recording: Recording, found: Sequence[Way]) -> Iterator[_Event]:
             continue
         plain = [sighting for sighting in group if sighting.outer is None]
         received = next((s for s in plain if not s.outgoing), None)
-        sent = next((s for s in plain if s.outgoing), None)
+        # A bridge translates at its port, after it has sent by itself.
+        sent = next((s for s in reversed(plain) if s.outgoing), None)
         if received and (number or place != recording.place):
             told[_Event(place, "receives", _seen(received.addresses))] = None
         if sent:
