@@ -176,6 +176,9 @@ class _Standing:
                 return self._enter(where)
             case {"verb": "status"}:
                 return Answer(await self._status())
+            case {"verb": "inject", "fault": str(fault), "target": str(target)}:
+                await inject(self._lab, fault, target)
+                return Answer(None)
             case {"verb": "cluster"}:
                 return Answer(packed(await self._cluster()))
             case {"verb": "trace", "place": str(place), "flow": str(flow)}:
@@ -183,9 +186,6 @@ class _Standing:
 
                 async with self._tracing:
                     return Answer(packed(await record(self._lab, place, unpacked(flow))))
-            case {"verb": "inject", "fault": str(fault), "target": str(target)}:
-                await inject(self._lab, fault, target)
-                return Answer(None)
         raise UsageError("the lab does not know this question", "Use `secondhop lab --help`.")
 
     async def _cluster(self) -> Cluster:

@@ -171,12 +171,13 @@ class Supervisor:
         )
 
     async def _sender(self, source: Source) -> Namespace:
-        """Where a source sends from. A pod that is nobody's endpoint is there from then on."""
+        """Where a source sends from. A pod that there is none of yet is there from then on."""
         wiring = self._lab.wiring
         if source.kind != "pod" or source.node is None:
             return wiring.namespace(f"node/{source.node}" if source.node else "client")
-        name = f"{source.name}-IPv{source.ip.version}"
-        if name not in wiring.pods:
+        name = wiring.pod_at(source.ip)
+        if name is None:
+            name = f"{source.name}/{source.ip}"
             await wiring.plug(source.node, name, [source.ip])
         return wiring.namespace(f"pod/{name}")
 

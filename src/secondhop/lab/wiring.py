@@ -58,6 +58,7 @@ class Wiring:
         self.router = self._namespace("router")
         self.nodes = {node.name: self._namespace(node.name) for node in cluster.nodes}
         self.pods: dict[str, Netlink] = {}
+        self._homes: dict[str, Sequence[Address]] = {}
         self._ports = dict.fromkeys(self.nodes, _FIRST_POD_PORT)
         for forwarder in (self.router, *self.nodes.values()):
             self.unset += sysctls.forwarder(forwarder.namespace, ipv6=self._with_ipv6)
@@ -73,6 +74,10 @@ class Wiring:
             return fixed[kind].namespace
         return {"node": self.nodes, "pod": self.pods}[kind][rest].namespace
 
+    def pod_at(self, address: Address) -> str | None:
+        """Which pod has this address, if one has."""
+        return next((name for name, has in self._homes.items() if address in has), None)
+
     def add_pods(self, node: str, pods: Iterable[tuple[str, Sequence[Address]]]) -> None:
         """Give pods of one node a namespace with eth0, an address of each family that they have
         one of, and default routes over cni0."""
@@ -83,6 +88,7 @@ class Wiring:
         new = []
         for name, addresses in pods:
             pod = self.pods[name] = self._namespace(f"pod/{name}")
+            self._homes[name] = addresses
             port = self._ports[node]
             self._ports[node] += 1
             veth = f"veth{port:x}"
@@ -130,6 +136,7 @@ class Wiring:
         netlink = self.pods.pop(pod, None)
         if netlink is None:
             return
+        del self._homes[pod]
         self._netlinks.remove(netlink)
         netlink.close()
         netlink.namespace.close()

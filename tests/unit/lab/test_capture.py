@@ -73,12 +73,12 @@ ADDRESSES = {4: ("192.168.22.2", "192.168.8.1"), 6: ("fd00::2", "fd00:192:168:8:
 def packet(version: int, protocol: int) -> bytes:
     """The headers of a packet from port 4242 to 30080, as NFLOG copies them."""
     source, destination = (ip_address(one).packed for one in ADDRESSES[version])
-    ports = struct.pack("!HH", 4242, 30080)
+    transport = struct.pack("!HHI" if protocol == 6 else "!HHxxxxI", 4242, 30080, 77)
     if version == 4:
         return struct.pack("!BxHHHBBH", 0x46, 44, 0, 0, 63, protocol, 0) + (
-            source + destination + bytes(4) + ports
+            source + destination + bytes(4) + transport
         )
-    return struct.pack("!IHBB", 6 << 28, 20, protocol, 63) + source + destination + ports
+    return struct.pack("!IHBB", 6 << 28, 20, protocol, 63) + source + destination + transport
 
 
 @pytest.mark.parametrize("version", [4, 6])
@@ -86,7 +86,7 @@ def packet(version: int, protocol: int) -> bytes:
 def test_a_packet_is_known_by_its_headers(version: int, protocol: int) -> None:
     """IPv4's may have options, as here."""
     source, destination = ADDRESSES[version]
-    assert _parse(packet(version, protocol)) == Packet(source, 4242, destination, 30080)
+    assert _parse(packet(version, protocol)) == Packet(source, 4242, destination, 30080, 77)
 
 
 @pytest.mark.parametrize("version", [4, 6])
