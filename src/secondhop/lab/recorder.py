@@ -16,7 +16,7 @@ from .netns import Namespace
 from .probe import Prober
 from .rulelist import texts
 from .ruletrace import RuleTrace
-from .tap import Tap, close_all, stamped
+from .tap import Tap, stamped
 
 T = TypeVar("T")
 
@@ -74,9 +74,9 @@ async def record(lab: Embedded, place: str, flow: Flow) -> Recording:
         looking = (asyncio.to_thread(texts, places[name], rules) for name, rules in met.items())
         found = await asyncio.gather(*looking)
     finally:
-        for trace in traces.values():
-            trace.close()
-        await close_all(taps)
+        # The kernel takes 10 to 15 ms for each.
+        closing = [tap.close for tap in taps] + [trace.close for trace in traces.values()]
+        await asyncio.gather(*map(asyncio.to_thread, closing))
     notes = ["the lab is too busy: some packets or rules were lost"] if dropped or missed else []
     if len(frames) > _MOST_FRAMES:
         notes.append(f"of {len(frames)} packets the first {_MOST_FRAMES} were kept")
