@@ -52,7 +52,9 @@ class UrlApi:
     """
 
     def __init__(self, access: Access) -> None:
-        headers = {"authorization": f"Bearer {access.token}"} if access.token else {}
+        headers = {"user-agent": "secondhop"}  # which is who owns the fields that it writes
+        if access.token:
+            headers["authorization"] = f"Bearer {access.token}"
         self._http = httpx.AsyncClient(
             base_url=access.server,
             headers=headers,

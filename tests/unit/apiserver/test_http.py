@@ -22,6 +22,7 @@ from secondhop.apiserver.http.credentials import make_credentials, server_contex
 from secondhop.apiserver.http.reviews import USER
 from secondhop.apiserver.http.serve import serving
 
+from .encoding import body, part
 from .helpers import config_map
 
 TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"
@@ -451,6 +452,25 @@ def test_events_are_the_same_in_core_and_in_their_own_group() -> None:
         assert (await client.get(f"{core}/one")).status_code == 404
 
     speak(scenario)
+
+
+def test_an_event_as_a_stock_kube_proxy_writes_it() -> None:
+    about, when = part(1, "Node") + part(3, "gz1"), part(1, 1_767_225_600) + part(2, 1_000)
+    event = body(
+        "events.k8s.io/v1", "Event", part(1, part(1, "gz1.17a") + part(3, "default")),
+        part(2, when), part(4, "kube-proxy"), part(5, "kube-proxy-gz1"), part(6, "StartKubeProxy"),
+        part(7, "Starting"), part(8, about), part(10, ""), part(11, "Normal"), part(12, b""),
+        part(13, b""), part(14, b""), part(15, 0),
+    )  # fmt: skip
+    media = "application/vnd.kubernetes.protobuf"
+    headers = {"content-type": media, "accept": f"{media},application/json"}
+    path = "/apis/events.k8s.io/v1/namespaces/default/events"
+    answer = ask("POST", path, content=event, headers=headers)
+    assert answer.status_code == 201, answer.text
+    made = answer.json()
+    assert made["eventTime"] == "2026-01-01T00:00:00.000001Z"
+    assert made["regarding"] == {"kind": "Node", "name": "gz1"}
+    assert (made["reportingController"], made["reason"]) == ("kube-proxy", "Starting")
 
 
 def test_the_service_cidr_of_the_cluster() -> None:
