@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 from conftest import Unprivileged
-from families import CLIENT, NODES, dual, only
+from families import CLIENT, NODES, dual, only, random_dual_world
 from support import deployment, enter, lab, pod, service, world
 
 from secondhop.experiment.events import Probed
-from secondhop.experiment.plan import flows
+from secondhop.experiment.plan import everything, flows
 from secondhop.experiment.run import run
 from secondhop.lab.client import Lab
 from secondhop.manifests import World
@@ -259,6 +259,29 @@ def test_only_nodes_that_have_the_family_have_rows() -> None:
     assert all(t.agree for t in made)
     versions = {(t.flow.destination.node, t.flow.destination.address.version) for t in made}
     assert versions == {("gz1", 4), ("gz1", 6), ("xjp1", 4), ("xjp1", 6), ("old", 4)}
+
+
+def disagreements(seed: int, mode: ProxyMode) -> list[Trial]:
+    """From everybody to everywhere, in a world that is drawn."""
+    of = with_mode(random_dual_world(seed), mode)
+    with Lab() as throw_away:
+        events = run(throw_away, of, of.cluster.services[0], everything)
+        made = [event.trial for event in events if isinstance(event, Probed)]
+    assert made
+    return [trial for trial in made if not trial.agree]
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("seed", range(3))
+def test_any_lab_of_both_families_agrees(seed: int, mode: ProxyMode) -> None:
+    assert disagreements(seed, mode) == []
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("seed", range(1000, 1100))
+def test_two_hundred_labs_of_both_families_agree(seed: int, mode: ProxyMode) -> None:
+    assert disagreements(seed, mode) == []
 
 
 def test_the_first_ipv6_burst_is_never_lost() -> None:
