@@ -236,6 +236,30 @@ def test_a_row_for_each_family_and_protocol(first: int) -> None:
     ]
 
 
+def test_slices_of_both_families_may_name_one_pod() -> None:
+    """And no Pod is in the input."""
+    slices = [
+        {
+            "apiVersion": "discovery.k8s.io/v1",
+            "kind": "EndpointSlice",
+            "metadata": {
+                "name": f"web-{kind[-1]}",
+                "labels": {"kubernetes.io/service-name": "web"},
+            },
+            "addressType": kind,
+            "ports": [
+                {"name": "http", "port": 80, "protocol": "TCP"},
+                {"name": "dns", "port": 53, "protocol": "UDP"},
+            ],
+            "endpoints": [{"addresses": [ip], "targetRef": {"kind": "Pod", "name": "web-0"}}],
+        }
+        for kind, ip in (("IPv4", "10.42.1.7"), ("IPv6", "fd00:10:42:1::7"))
+    ]
+    made = trials(world(lab(NODES, client=CLIENT), dual("web", 30080), *slices))
+    assert [t for t in made if not t.agree] == []
+    assert {seen.pod for t in made for seen in t.observed.seen} == {"web-0"}
+
+
 def test_host_gw_shows_the_entry_nodes_own_addresses() -> None:
     nodes = [
         NODES[0] | {"addresses": ["192.168.22.10", "fd00:192:168:22::10"]},
