@@ -121,22 +121,27 @@ def datagram_ports(cluster: Cluster, pod: Pod) -> list[int]:
 
 
 def workloads(cluster: Cluster) -> Iterator[Pod]:
-    """The pods, and one for each endpoint that no pod stands behind (slices without pods)."""
+    """The pods, and one for each endpoint that no pod stands behind (slices without pods); the
+    slices of both families may name the same."""
     yield from cluster.pods
     known = {address for pod in cluster.pods for address in pod.addresses}
+    found: dict[tuple[str, str], Pod] = {}
     for name, endpoints in cluster.endpoints.items():
         for endpoint in endpoints:
             if endpoint.address in known:
                 continue
             known.add(endpoint.address)
+            key = name.namespace, endpoint.pod or str(endpoint.address)
+            others = found[key].addresses if key in found else ()
             on_nic = any(i.ip == endpoint.address for n in cluster.nodes for i in n.addresses)
-            yield Pod(
+            found[key] = Pod(
                 name.namespace,
                 endpoint.pod,
                 _node_of(cluster, endpoint.address) or endpoint.node,
-                (endpoint.address,),
+                (*others, endpoint.address),
                 host_network=on_nic,
             )
+    yield from found.values()
 
 
 def _node_of(cluster: Cluster, address: object) -> str | None:
