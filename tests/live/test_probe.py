@@ -59,7 +59,9 @@ def test_what_contradicts_the_prediction_exits_four(
     assert "saw 10.42.0.0, not 192.168.8.1" in wrong["because"]
 
 
-@pytest.mark.parametrize("address", ["192.168.8.77", "10.99.0.1"])
+@pytest.mark.parametrize(
+    "address", ["192.168.8.77", pytest.param("10.99.0.1", marks=pytest.mark.soak)]
+)
 def test_a_node_out_of_reach_is_not_a_drop(lab: Live, local: str, address: str) -> None:
     """A router may say that there is no way, or, its errors being limited, may not."""
     name = f"away-{address.replace('.', '-')}"
