@@ -92,7 +92,8 @@ class Life:
     ) -> str:
         """What the outside client, or `node/NAME`, gets there. Raises OSError, TimeoutError."""
         namespace = self.lab.wiring.namespace(source)
-        sock = namespace.socket(socket.AF_INET, socket.SOCK_STREAM)
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        sock = namespace.socket(family, socket.SOCK_STREAM)
         async with asyncio.timeout(seconds):
             with contextlib.closing(sock):
                 loop = asyncio.get_running_loop()

@@ -1,13 +1,37 @@
-"""What tests of labs that stay need: which processes they have."""
+"""What tests of labs that stay need: the command, and which processes they have."""
 
 from __future__ import annotations
 
+import os
 import subprocess
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 Secondhop = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@contextmanager
+def commands(root: Path) -> Iterator[Secondhop]:
+    """The command, with its labs in a folder; what is still up at the end is taken down."""
+    environment = os.environ | {"XDG_RUNTIME_DIR": str(root)}
+    main = "import sys; from secondhop.cli import main; sys.exit(main())"
+
+    def call(*arguments: str, text: str = "") -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-c", main, *arguments],
+            capture_output=True,
+            text=True,
+            env=environment,
+            input=text,
+            timeout=60,
+        )
+
+    yield call
+    assert call("lab", "down", "--all").returncode == 0
+    assert list((root / "secondhop").glob("*")) == []
 
 
 def processes(root: Path) -> list[int]:

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support import nft_contents, nft_objects, sandboxed
 
+from secondhop.dataplane.memory import Memory
 from secondhop.dataplane.nftables.layout import rules
 from secondhop.dataplane.nftables.ruleset import LIMIT, Table, transactions
 from secondhop.errors import EnvironmentUnable, LabError
@@ -209,3 +210,23 @@ def by_program() -> bool:
 
 def test_without_the_library_the_program_does() -> None:
     assert sandboxed(by_program)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    worlds=st.lists(WORLDS, min_size=2, max_size=3),
+    kept=st.lists(st.integers(0, 2), min_size=3, max_size=6),
+    family=st.sampled_from(FAMILIES),
+)
+def test_memory_changes_nothing(worlds: list[Cluster], kept: list[int], family: Family) -> None:
+    """Of the cluster before, some Services and some endpoints are the same objects."""
+    memory: Memory[Table] = Memory()
+    now = worlds[0]
+    for number in kept:
+        other = worlds[number % len(worlds)]
+        names = {str(one) for one in now.services}
+        services = (*now.services, *(s for s in other.services if str(s) not in names))
+        now = replace(
+            other, services=services[number:], endpoints={**now.endpoints, **other.endpoints}
+        )
+        assert rules(now, NODE, family, memory) == rules(now, NODE, family)

@@ -19,8 +19,19 @@ def test_what_works(old: Kube) -> None:
     assert old("patch", "svc", "web", "-p", patch) == "service/web patched\n"
     assert old("scale", "deploy/web", "--replicas=3") == "deployment.apps/web scaled\n"
     assert old("logs", "web") == "one\ntwo\nthree\n"
-    old("create", "deployment", "two", "--image=x")
+    old("create", "deployment", "two", "--image=x", "--replicas=2")
     old("delete", "deploy", "two")
+    for kind in "clusterip", "nodeport", "loadbalancer":
+        assert old("create", "service", kind, kind, "--tcp=80") == f"service/{kind} created\n"
+    old("create", "namespace", "two")
+    old("create", "configmap", "two", "--from-literal=a=b")
+    old("create", "serviceaccount", "two")
+    assert old("auth", "can-i", "create", "pods") == "yes\n"
+    assert old("wait", "--for=condition=Ready", "pod/web") == "pod/web condition met\n"
+    assert "cordoned" in old("cordon", "gz1")
+    drained = old.run("drain", "gz1", "--force", "--timeout=1s")
+    assert "evicting pod default/web" in drained.stdout + drained.stderr
+    assert "uncordoned" in old("uncordon", "gz1")
 
 
 def test_what_needs_openapi_v2(old: Kube, tmp_path: Path) -> None:
@@ -31,6 +42,11 @@ def test_what_needs_openapi_v2(old: Kube, tmp_path: Path) -> None:
     assert old("apply", "-f", str(path), "--validate=false") == "configmap/one created\n"
     path.write_text("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: one}\ndata: {a: b}\n")
     assert "configured" in old("apply", "-f", str(path), "--validate=false")
+    apply = "apply", "--server-side", "-f", str(path), "--validate=false"
+    assert old(*apply) == "configmap/one serverside-applied\n"
+    old("patch", "cm", "one", "-p", '{"data": {"a": "c"}}')
+    assert 'conflict with "kubectl-patch" using v1: .data.a' in old.fails(*apply)
+    assert old(*apply, "--force-conflicts") == "configmap/one serverside-applied\n"
 
 
 def test_what_needs_spdy(old: Kube) -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
+from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 
@@ -131,6 +134,34 @@ def test_wait(kube: Kube) -> None:
     kube("delete", "svc", "web")
     waiting.communicate(timeout=25)
     assert waiting.returncode == 0
+
+
+def test_what_is_seldom_asked(kube: Kube) -> None:
+    assert "Kubernetes control plane" in kube("cluster-info")
+    event = {"metadata": {"name": "one"}, "involvedObject": {"kind": "Node", "name": "gz1"}}
+    told = {"reason": "Starting", "message": "said", "lastTimestamp": "2026-01-01T00:00:00Z"}
+    kube.server.create(KINDS["Event"], event | told, "default")
+    assert "said" in kube("events")
+    assert words(kube("get", "events.events.k8s.io"))[1][-1] == "said"
+    assert words(kube("get", "servicecidrs"))[1][:2] == ["kubernetes", "10.43.0.0/16"]
+    assert kube.run("get", "pdb").stderr == "No resources found in default namespace.\n"
+
+
+def test_proxy(kube: Kube) -> None:
+    with kube.start("proxy", "--port=0") as process:
+        assert process.stdout is not None
+        address = process.stdout.readline().split()[-1]
+        with urlopen(f"http://{address}/api/v1/namespaces/default/services/web") as answer:
+            assert json.load(answer)["metadata"]["name"] == "web"
+        process.kill()
+
+
+def test_the_table_has_every_verb(kube: Kube) -> None:
+    listed = re.findall(r"^  ([a-z-]+)  ", kube("--help"), re.M)
+    table = (Path(__file__).parents[2] / "docs/kubectl.md").read_text()
+    named = {word for command in re.findall(r"`([^`]*)`", table) for word in command.split()}
+    assert len(listed) > 30
+    assert set(listed) <= named
 
 
 def test_what_one_may_do(kube: Kube) -> None:

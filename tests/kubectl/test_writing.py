@@ -134,6 +134,14 @@ def test_create_what_go_sends_as_protobuf(kube: Kube) -> None:
     assert container["ports"] == [{"containerPort": 80, "protocol": "TCP"}]
     assert kube("create", "service", "nodeport", "proto", "--tcp=80:8080", "--node-port=30090")
     assert field(kube, "svc/proto", ".spec.ports[0].nodePort") == "30090"
+    service = "create", "service"
+    assert kube(*service, "clusterip", "inside", "--tcp=80") == "service/inside created\n"
+    assert kube(*service, "clusterip", "none", "--clusterip=None") == "service/none created\n"
+    assert kube(*service, "loadbalancer", "outside", "--tcp=80") == "service/outside created\n"
+    kube(*service, "externalname", "name", "--external-name=example.org")
+    types = field(kube, "svc", ".items[*].spec.type").split()
+    assert sorted(set(types)) == ["ClusterIP", "ExternalName", "LoadBalancer", "NodePort"]
+    assert kube("create", "serviceaccount", "proto") == "serviceaccount/proto created\n"
     assert kube("create", "configmap", "proto", "--from-literal=a=b") == "configmap/proto created\n"
     assert field(kube, "cm/proto", ".data.a") == "b"
     assert kube("create", "namespace", "proto") == "namespace/proto created\n"
@@ -185,12 +193,37 @@ def test_small_changes(kube: Kube) -> None:
     assert "web" in kube("rollout", "history", "deploy/web")
 
 
+def test_parts_of_workloads(kube: Kube) -> None:
+    assert kube("set", "env", "deploy/web", "A=b") == "deployment.apps/web env updated\n"
+    assert "A=b" in kube("set", "env", "deploy/web", "--list")
+    limited = kube("set", "resources", "deploy", "web", "--limits=cpu=1")
+    assert limited == "deployment.apps/web resource requirements updated\n"
+    assert "updated" in kube("set", "serviceaccount", "deploy", "web", "other")
+    assert kube("rollout", "pause", "deploy/web") == "deployment.apps/web paused\n"
+    assert kube("rollout", "resume", "deploy/web") == "deployment.apps/web resumed\n"
+
+
+def test_a_kustomization_and_what_was_applied(kube: Kube, manifest: Path) -> None:
+    text = "namePrefix: my-\nresources: [web.yaml]\n"
+    (manifest.parent / "kustomization.yaml").write_text(text)
+    applied = kube("apply", "-k", str(manifest.parent))
+    assert sorted(applied.splitlines()) == [
+        "deployment.apps/my-traffic-test created",
+        "service/my-traffic-test created",
+    ]
+    assert "nodePort: 30316" in kube("apply", "view-last-applied", "svc/my-traffic-test")
+
+
 def test_nodes(kube: Kube) -> None:
     assert kube("cordon", "gz1") == "node/gz1 cordoned\n"
     assert "SchedulingDisabled" in kube("get", "nodes")
     assert kube("uncordon", "gz1") == "node/gz1 uncordoned\n"
     assert kube("taint", "node", "gz1", "a=b:NoSchedule") == "node/gz1 tainted\n"
     assert field(kube, "node/gz1", ".spec.taints[0].key") == "a"
+    assert "evicting pod default/web (server dry run)" in kube(
+        "drain", "gz1", "--force", "--dry-run=server"
+    )
+    assert not field(kube, "pod/web", ".metadata.deletionTimestamp")
     # Nothing ends pods here: drain evicts, and waits in vain.
     done = kube.run("drain", "gz1", "--force", "--timeout=1s")
     assert "evicting pod default/web" in done.stdout + done.stderr
@@ -242,3 +275,24 @@ def test_refusals(kube: Kube, command: str, text: str) -> None:
 def test_what_is_not_served_is_refused_in_words(kube: Kube) -> None:
     for command in ("debug web --image=x --target=web", "create token default", "top pods"):
         assert "error" in kube.fails(*command.split()).lower()
+
+
+NO_SUCH = "could not find the requested resource"
+
+
+def test_what_the_lab_does_not_have(kube: Kube) -> None:
+    for command, text in (
+        ("attach web", NO_SUCH),
+        ("port-forward web 8080:80", NO_SUCH),
+        ("debug web --image=x --attach=false", "ephemeral containers are disabled"),
+        ("top nodes", "Metrics API not available"),
+        ("create token default", NO_SUCH),
+        ("create secret generic one", NO_SUCH),
+        ("create job one --image=x", NO_SUCH),
+        ("create poddisruptionbudget one --selector=a=b --min-available=1", "does not allow"),
+        ("certificate approve one", "certificatesigningrequests"),
+    ):
+        done = kube.run(*command.split())
+        assert done.returncode == 1
+        assert text in done.stderr, command
+    assert kube.run("autoscale", "deploy", "web", "--max=3").returncode == 1

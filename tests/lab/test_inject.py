@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
+import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,11 +16,13 @@ from staying import Secondhop
 from support import enter, pod, service, world
 
 from secondhop.client import Object, meta
+from secondhop.controllers.loop import Settings
 from secondhop.errors import ApiError, LabError, UsageError
 from secondhop.lab.client import Lab
 from secondhop.lab.control import ask
 from secondhop.lab.faults import inject
 from secondhop.lab.state import State
+from secondhop.lab.uplink import Uplink
 
 LABELS = {"app": "many"}
 
@@ -55,6 +59,28 @@ def test_a_killed_pod_starts_again_and_a_deleted_one_is_gone() -> None:
             await life.until(name, lambda pod: restarts(pod) == 1 and is_true(pod))
         await inject(life.lab, "delete", "default/built-in")
         await life.until("built-in", gone)
+
+    living(body)
+
+
+def test_a_killed_whoami_starts_again_beside_a_program_that_is_just_being_started() -> None:
+    """Between fork and exec a program has whatever this process has open, whoami's port too."""
+
+    async def body(life: Life) -> None:
+        await life.pod("web")
+        await life.until("web", is_true)
+        reading, writing = os.pipe()
+        if not (program := os.fork()):
+            os.close(writing)
+            os.read(reading, 1)  # until the test is over, whatever its end
+            os._exit(0)
+        try:
+            await inject(life.lab, "kill", "web")
+            again = await life.until("web", lambda pod: restarts(pod) and is_true(pod))
+            assert restarts(again) == 1, await life.logs("web", previous=True)
+        finally:
+            os.close(writing)
+            os.waitpid(program, 0)
 
     living(body)
 
@@ -106,6 +132,7 @@ UNKNOWN = {
     ("kill", "nope"): "no pod default/nope runs",
     ("delete", "other/nope"): 'pods "nope" not found',
     ("unready", "nope"): 'pods "nope" not found',
+    ("unready", "nowhere"): "no pod default/nowhere runs",
     ("unready", "there"): "pod default/there has no readiness probe that can be made to fail",
     ("roll", "nope"): 'deployments.apps "nope" not found',
 }
@@ -113,6 +140,7 @@ UNKNOWN = {
 
 def test_what_is_not_there() -> None:
     async def body(life: Life) -> dict[tuple[str, str], str]:
+        await life.pod("nowhere", node="", nodeSelector={"no": "where"})
         await life.pod("there")
         await life.until("there", is_true)
         said = {}
@@ -123,6 +151,48 @@ def test_what_is_not_there() -> None:
         return said
 
     assert living(body) == UNKNOWN
+
+
+async def until_node(life: Life, met: Callable[[Object], object]) -> None:
+    async with asyncio.timeout(15):
+        while not met(await life.get("xjp1", "Node")):
+            await asyncio.sleep(0.01)
+
+
+def test_a_kubelet_behind_a_link_that_is_down_hears_nothing_and_catches_up() -> None:
+    """Whoever took the link down; here it is somebody on the node."""
+
+    async def body(life: Life) -> None:
+        await life.pod("old")
+        await life.until("old", is_true)
+        xjp1 = life.lab.wiring.nodes["xjp1"].namespace
+        uplink = Uplink(life.api, xjp1)
+        watch = uplink.watch("Pod", since=(await uplink.list("Pod")).revision)
+        with xjp1:
+            subprocess.run(["ip", "link", "set", "eth0", "down"], check=True)
+        await life.delete("old")
+        await life.pod("new")
+        with pytest.raises(OSError, match="Network is unreachable"):
+            await anext(watch)
+        for refused in (
+            uplink.get("Pod", "new", "default"),
+            uplink.list("Pod"),
+            uplink.create({}),
+            uplink.update({}),
+            uplink.patch("Pod", "new", "default", {}),
+            uplink.delete("Pod", "new", "default"),
+        ):
+            with pytest.raises(OSError, match="Network is unreachable"):
+                await refused
+        await until_node(life, lambda node: not is_true(node))
+        assert not gone(await life.get("old")), "its kubelet has not been told"
+        with xjp1:
+            subprocess.run(["ip", "link", "set", "eth0", "up"], check=True)
+        await until_node(life, is_true)
+        await life.until("new", is_true)
+        await life.until("old", gone)
+
+    living(body, settings=Settings(node_grace_seconds=1))
 
 
 def test_over_the_supervisors_channel() -> None:
@@ -136,7 +206,8 @@ def test_over_the_supervisors_channel() -> None:
         lab.inject("cut", "xjp1")
         assert enter(lab, "client", *curl).returncode != 0
         lab.inject("mend", "xjp1")
-        assert enter(lab, "client", *curl).returncode == 0
+        patient = ("--max-time", "5")  # the router asks for the node's address once a second
+        assert enter(lab, "client", *curl, *patient).returncode == 0
         with pytest.raises(LabError, match="there is no node nope"):
             lab.inject("cut", "nope")
 

@@ -19,6 +19,7 @@ MAY_IMPORT = {
     "errors": set(),
     "model": set(),
     "manifests": set(),
+    "evidence": set(),
     "predict": set(),
     "check": {"manifests", "predict"},
     "dataplane": set(),
@@ -27,7 +28,7 @@ MAY_IMPORT = {
     "controllers": {"client", "manifests"},
     "lab": {"client", "dataplane", "controllers", "apiserver", "manifests"},
     "live": {"manifests"},
-    "experiment": {"predict", "lab", "live", "manifests"},
+    "experiment": {"evidence", "predict", "lab", "live", "manifests"},
     "report": set(),
     "web": {"report", "experiment"},
     "cli": {"check", "experiment", "predict", "manifests", "report", "lab", "live", "web"},
@@ -50,7 +51,7 @@ THIRD_PARTY = {
 LAZY = {"rich", "jsonpatch"}
 """Third-party packages to be imported inside the function that needs them, never at the top."""
 
-OBSERVERS = {"lab", "live"}
+OBSERVERS = {"evidence", "lab", "live"}
 """Rooms, and files of experiment/, whose evidence must owe nothing to the prediction."""
 
 

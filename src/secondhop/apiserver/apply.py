@@ -11,7 +11,7 @@ from ..errors import ApiError
 from . import ownership
 from .fields import NONE, Field, Fields, Schema, fields_of, keys, parts
 from .kinds import Kind
-from .ownership import Manager, Owned, Owners
+from .ownership import Owned, Owners
 from .schema import Mistyped, decode, definitions
 
 _GONE: Any = object()
@@ -26,18 +26,24 @@ class Applied(NamedTuple):
     owners: Owners
 
 
+def applied_first(kind: Kind, config: Object, who: str, now: str) -> Owners:
+    """The owners of an object that an apply makes. Raises ApiError 400."""
+    return {ownership.applier(who): Owned(ownership.applied_fields(kind, config, ""), now)}
+
+
 def applied(
-    kind: Kind, old: Object, config: Object, manager: Manager, now: str, *, force: bool
+    kind: Kind, old: Object, config: Object, who: str, subresource: str, now: str, *, force: bool
 ) -> Applied:
-    """An object after a manager applied to it. Raises ApiError 409 for what others own, unless
-    it is forced."""
-    fields = ownership.applied_fields(kind, config, manager.subresource)
+    """An object after somebody applied to it. Raises ApiError 400; and 409 for what others own,
+    unless it is forced."""
+    manager = ownership.applier(who, subresource)
+    fields = ownership.applied_fields(kind, config, subresource)
     before = ownership.updater(kind, ownership.BEFORE)
     owners = ownership.read(old) or {before: Owned(ownership.all_of(kind, old), now)}
     dropped = owners[manager].fields - fields if manager in owners else NONE
     new = merged(kind.definition, old, config)
     new = pruned(kind.definition, new, dropped, ownership.others(owners, manager) | fields)
-    change = ownership.changes(kind, old, new, manager.subresource)
+    change = ownership.changes(kind, old, new, subresource)
     if not force:
         theirs = change.written - (_handed_over(kind, old) if manager.name == _KUBECTL else NONE)
         ownership.refuse(owners, manager, theirs)

@@ -114,51 +114,54 @@ def _compare(
     for name in {**before, **after}:
         was, now, there = before.get(name), after.get(name), (*here, name)
         if was is None and now is not None:
-            written.update(_all(now, there))
+            _add(now, there, written)
         elif now is None and was is not None:
-            removed.update(_all(was, there))
+            _add(was, there, removed)
         elif was is not None and now is not None:
             _compare(now.schema, was.value, now.value, there, written, removed)
 
 
-def _all(part: Part, here: Field) -> Iterator[Field]:
+def _add(part: Part, here: Field, found: set[Field]) -> None:
     """A field, and every one in it."""
-    yield here
-    for name, child in (parts(part.schema, part.value) or {}).items():
-        yield from _all(child, (*here, name))
+    found.add(here)
+    if type(part.value) in (dict, list):
+        for name, child in (parts(part.schema, part.value) or {}).items():
+            _add(child, (*here, name), found)
 
 
 def encode(fields: Iterable[Field]) -> dict[str, Any]:
     """FieldsV1."""
     tree: dict[str, Any] = {}
     for field in sorted(fields):
-        at = tree
+        at, begun = tree, True
         for name in field:
-            at = at.setdefault(name, {})
-        at[_SELF] = {}
-    return _trimmed(tree)
-
-
-def _trimmed(tree: dict[str, Any]) -> dict[str, Any]:
-    """Without the mark of a field in which nothing else is."""
-    if tree.keys() == {_SELF}:
-        return {}
-    return {name: _trimmed(tree[name]) for name in sorted(tree)}
+            inner = at.get(name)
+            if inner is None:
+                if not (at or begun):  # a field that has others in it
+                    at[_SELF] = {}
+                inner = at[name] = {}
+                begun = True
+            else:
+                begun = False
+            at = inner
+    return tree
 
 
 def decode(tree: Any) -> Fields:
     """The set that FieldsV1 tell. Raises ValueError."""
-    return frozenset(_read(tree, ()))
+    found: set[Field] = set()
+    _read(tree, (), found)
+    return frozenset(found)
 
 
-def _read(tree: Any, here: Field) -> Iterator[Field]:
+def _read(tree: Any, here: Field, found: set[Field]) -> None:
     if not isinstance(tree, dict):
         raise ValueError("FieldsV1 are objects in each other")
     if here and (not tree or _SELF in tree):
-        yield here
+        found.add(here)
     for name, inner in tree.items():
         if name != _SELF:
-            yield from _read(inner, (*here, name))
+            _read(inner, (*here, name), found)
 
 
 def path(field: Field) -> str:

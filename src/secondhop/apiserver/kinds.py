@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
+READ = ("get", "list", "watch")
 
 
 def _definition(group: str, version: str, kind: str) -> str:
@@ -154,7 +155,14 @@ KINDS = {
             "servicecidrs",
             "networking.k8s.io",
             namespaced=False,
-            verbs=("get", "list", "watch"),  # the lab's are told at its birth
+            verbs=READ,  # the lab's are told at its birth
+        ),
+        Kind(
+            "PodDisruptionBudget",
+            "poddisruptionbudgets",
+            "policy",
+            short=("pdb",),
+            verbs=READ,  # there are none: an eviction would not ask them
         ),
         Kind(
             "Deployment",

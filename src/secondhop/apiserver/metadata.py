@@ -15,7 +15,7 @@ Clock: TypeAlias = Callable[[], float]
 
 _SUFFIX, _LONGEST = 5, 63
 _LETTERS = "bcdfghjklmnpqrstvwxz2456789"
-_PLACE = ("name", "namespace")
+_BIRTH = ("name", "generateName", "namespace")
 _OWN = ("uid", "creationTimestamp", "generation", "deletionTimestamp", "deletionGracePeriodSeconds")
 
 
@@ -59,7 +59,7 @@ def carried(new: Object, old: Object) -> Object:
     metadata, stored = dict(new.get("metadata") or {}), old["metadata"]
     for name in ("selfLink", "managedFields"):
         metadata.pop(name, None)
-    for name in (*_PLACE, *_OWN):
+    for name in (*_BIRTH, *_OWN):
         if name in stored:
             metadata[name] = stored[name]
         else:
@@ -82,3 +82,16 @@ def _wanted(kind: Kind, value: Object) -> object:
     if kind.kind == "EndpointSlice":
         return {key: part for key, part in value.items() if key != "metadata"}
     return value.get("spec")
+
+
+def unchanged(new: Object, old: Object) -> bool:
+    """Whether nothing differs, but the times since when somebody owns fields."""
+    return _timeless(new) == _timeless(old)
+
+
+def _timeless(value: Object) -> Object:
+    metadata = value["metadata"]
+    if "managedFields" not in metadata:
+        return value
+    entries = [{**entry, "time": ""} for entry in metadata["managedFields"]]
+    return {**value, "metadata": {**metadata, "managedFields": entries}}

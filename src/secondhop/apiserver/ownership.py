@@ -109,22 +109,29 @@ def _entries(listed: Iterable[Any]) -> dict[Manager, Owned]:
     return found
 
 
-def tracked(
-    kind: Kind, new: Object, old: Object, sent: Object, manager: Manager, now: str
-) -> Object:
-    """An object after a write that is no apply. sent: the request's metadata."""
-    owners = read(old, {} if manager.subresource else sent)
+def created(kind: Kind, new: Object, who: str, now: str) -> Owners:
+    """The owners of a new object that nobody applied."""
+    return {updater(kind, who): Owned(all_of(kind, new), now)}
+
+
+def after_update(
+    kind: Kind, new: Object, old: Object, sent: Object, who: str, subresource: str, now: str
+) -> Owners:
+    """The owners of an object after a write that is no apply. sent: the request's metadata."""
+    owners = read(old, {} if subresource else sent)
     if not owners:
-        return new
-    change = changes(kind, old, new, manager.subresource)
-    return written(kind, new, updated(owners, manager, change, now))
+        return owners
+    change = changes(kind, old, new, subresource)
+    return updated(owners, updater(kind, who, subresource), change, now)
 
 
 def written(kind: Kind, value: Object, owners: Owners) -> Object:
-    """The object that says its owners."""
+    """The object that says its owners; who owns nothing is none."""
     entries = []
     order = sorted(owners.items(), key=lambda pair: (pair[0].operation, pair[1].time, pair[0]))
     for manager, owned in order:
+        if not owned.fields:
+            continue
         entry = {
             "manager": manager.name,
             "operation": manager.operation,

@@ -276,6 +276,7 @@ PRINTERS: Mapping[str, Printer] = {
     "Pod": Printer(
         _columns("Name,Ready,Status,Restarts,Age", "IP,Node,Nominated Node,Readiness Gates"), _pod
     ),
+    "PodDisruptionBudget": Printer(_columns("Name,Age"), _named()),
     "ReplicaSet": Printer(_columns("Name,#Desired,#Current,#Ready,Age", _WORKLOAD), _replica_set),
     "Service": Printer(
         _columns("Name,Type,Cluster-IP,External-IP,Port(s),Age", "Selector"), _service

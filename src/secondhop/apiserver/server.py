@@ -6,21 +6,20 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..client.api import USUAL, Deletion, Object, PatchForm, meta
 from ..model.cluster import Network
 from . import binding, deletion, forms, scale
-from .apply import applied
 from .defaults import default
 from .kinds import BINDING, EVICTION, KINDS, SCALE, Kind, Subresource
-from .metadata import Clock, born, carried, counted, timestamp
-from .ownership import Owned, Owners, all_of, applied_fields, applier, tracked, updater, written
+from .metadata import Clock, born, carried, counted, timestamp, unchanged
 from .parts import begun, confined
 from .patch import patched
 from .reading import Reader
-from .refusals import already_exists, invalid
+from .refusals import already_exists, conflict, invalid
 from .request import (
     PLAIN,
     Options,
@@ -38,6 +37,7 @@ from .validation import refusals
 from .warn import warnings
 
 if TYPE_CHECKING:
+    from .ownership import Owners
     from .services import Services
 
 __all__ = ["PLAIN", "Answer", "Options", "Server", "Validation"]
@@ -98,15 +98,19 @@ class Server(Reader):
         subresource: str = "",
     ) -> Answer:
         """Make an object be as the options' manager says, as far as they say it (KEP-555)."""
+        from .apply import applied, applied_first
+
         said = forms.stored(kind, configuration(kind, name, value, options))
-        kind = kind.stored
-        manager, now = applier(options.manager, subresource), timestamp(self._clock())
+        kind, now = kind.stored, timestamp(self._clock())
         old = self._store.get(Key(kind.resource, namespace, name))
         if old is None and not subresource:
-            fields = applied_fields(kind, said, subresource)
-            return self._made(kind, said, [], namespace, options, {manager: Owned(fields, now)})
+            if said["metadata"].get("resourceVersion"):
+                raise conflict(kind, name)
+            owners = applied_first(kind, said, options.manager, now)
+            return self._made(kind, said, [], namespace, options, owners)
         old = self.get(kind, name, namespace)
-        done = applied(kind, old, said, manager, now, force=options.force)
+        who = options.manager
+        done = applied(kind, old, said, who, subresource, now, force=options.force)
         new, _ = decoded(kind, done.object, options)
         return self._changed(kind, old, new, [], options, subresource, done.owners)
 
@@ -192,7 +196,9 @@ class Server(Reader):
         """Delete a pod as an Eviction says."""
         told, warned = decoded(EVICTION, value, options)
         expect_name(EVICTION, told, name)
-        how = deletion.wish(told.get("deleteOptions") or {})
+        wished = told.get("deleteOptions") or {}
+        how, dry = deletion.wish(wished), options.dry_run or bool(wished.get("dryRun"))
+        options = replace(options, dry_run=dry)
         answer = self.delete(KINDS["Pod"], name, namespace, how, options)
         return answer._replace(warnings=warned)
 
@@ -215,15 +221,16 @@ class Server(Reader):
         new = default(kind, new)
         attempts = 1 if (new.get("metadata") or {}).get("name") else _ATTEMPTS
         now = self._clock()
-        if owners is None and options.manager:
-            mine = Owned(all_of(kind, new), timestamp(now))
-            owners = {updater(kind, options.manager): mine}
         for _ in range(attempts):
             made = begun(kind, born(kind, new, namespace, now))
             key = _key(kind, made)
             if self._store.get(key) is None:
                 break
-        made = written(kind, made, owners) if owners else made
+        if owners is not None or options.manager:
+            from .ownership import created, written
+
+            owners = owners or created(kind, new, options.manager, timestamp(now))
+            made = written(kind, made, owners)
         with self._held(kind, made, None, options) as made:
             _expect_valid(kind, made, None)
             if self._store.get(key) is not None:
@@ -247,10 +254,12 @@ class Server(Reader):
         new = scale.applied(new, old) if subresource == "scale" else default(kind, new)
         sent = new["metadata"]
         new = confined(kind, carried(new, old), old, subresource)
-        if owners is None:
-            manager = updater(kind, options.manager or _LAB, subresource)
-            new = tracked(kind, new, old, sent, manager, timestamp(self._clock()))
-        else:
+        if owners is not None or "managedFields" in sent or "managedFields" in old["metadata"]:
+            from .ownership import after_update, written
+
+            who, now = options.manager or _LAB, timestamp(self._clock())
+            if owners is None:
+                owners = after_update(kind, new, old, sent, who, subresource, now)
             new = written(kind, new, owners)
         with self._held(kind, new, old, options, subresource) as new:
             _expect_valid(kind, new, old, subresource)
@@ -261,7 +270,7 @@ class Server(Reader):
 
     def _put(self, kind: Kind, new: Object, old: Object, options: Options) -> Object:
         """Store a changed object, unless nothing has changed or nothing keeps it."""
-        if new == old:
+        if unchanged(new, old):
             return old
         if deletion.finished(new):
             return self._removed(kind, new, old, options)

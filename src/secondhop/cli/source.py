@@ -151,13 +151,18 @@ def services_of(world: World, namespace: str | None) -> tuple[Service, ...]:
 
 
 def choose(world: World, wanted: str | None, namespace: str | None) -> Service:
+    """The Service of the input that is meant; see `choose_of`."""
+    return choose_of(world.cluster.services, wanted, namespace)
+
+
+def choose_of(services: Sequence[Service], wanted: str | None, namespace: str | None) -> Service:
     """The Service that `svc/NAME` names, or the only one that outside traffic can enter.
 
     Raises UsageError naming the candidates.
     """
     if wanted is None:
-        services = services_of(world, namespace)
-        open_ones = [s for s in services if any(p.node_port for p in s.ports)] or services
+        mine = [s for s in services if namespace in (None, s.namespace)]
+        open_ones = [s for s in mine if any(p.node_port for p in s.ports)] or mine
         if len(open_ones) == 1:
             return open_ones[0]
         raise UsageError(
@@ -167,7 +172,7 @@ def choose(world: World, wanted: str | None, namespace: str | None) -> Service:
             if open_ones
             else "Add a Service to the files given with -f.",
         )
-    services, namespace, name = world.cluster.services, namespace or _DEFAULT, service_name(wanted)
+    namespace, name = namespace or _DEFAULT, service_name(wanted)
     for service in services:
         if (service.namespace, service.name) == (namespace, name):
             return service

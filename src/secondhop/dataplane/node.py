@@ -10,6 +10,7 @@ from .iptables import layout as iptables
 from .iptables.ruleset import Ruleset
 
 if TYPE_CHECKING:
+    from .memory import Memory
     from .nftables.ruleset import Table
 
 
@@ -28,13 +29,21 @@ def families(cluster: Cluster) -> list[Family]:
     return [family for family in every if family in known]
 
 
-def rules(cluster: Cluster, node: Node, *, counters: bool, family: Family = 4) -> Rules:
-    """What the node's kernel should hold. counters: as `iptables.layout.rules` takes them."""
+def rules(
+    cluster: Cluster,
+    node: Node,
+    *,
+    counters: bool,
+    family: Family = 4,
+    memory: Memory[Table] | None = None,
+) -> Rules:
+    """What the node's kernel should hold. counters: as `iptables.layout.rules` takes them; memory:
+    as `nftables.layout.rules` does."""
     overlay = flannel.rules(cluster, node, family)
     if cluster.proxy.mode == "nftables":
         from .nftables import layout as nftables  # iptables mode starts without it
 
-        return Rules(overlay, nftables.rules(cluster, node, family))
+        return Rules(overlay, nftables.rules(cluster, node, family, memory))
     proxy = iptables.rules(cluster, node, counters=counters, family=family)
     return Rules(_joined(proxy, overlay), None)
 

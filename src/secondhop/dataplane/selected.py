@@ -104,14 +104,35 @@ class Selected:
 
 
 def selected_ports(cluster: Cluster, node: Node, family: Family) -> Iterator[Selected]:
-    """Every service port that the node's proxy of this family looks at (semantics §1.1)."""
+    """Every service port that the node's proxy of this family looks at."""
+    for service, port, cluster_ip in service_ports(cluster, family):
+        yield select(cluster, node, family, service, port, cluster_ip)
+
+
+def service_ports(
+    cluster: Cluster, family: Family
+) -> Iterator[tuple[Service, ServicePort, Address]]:
+    """Service ports that the proxies of this family look at (semantics §1.1), and the address of
+    the family that makes them do so."""
     for service in cluster.services:
         cluster_ip = service.cluster_ip(family)
         if cluster_ip is None or service.type == "ExternalName" or service.proxy_name is not None:
             continue
         for port in service.ports:
-            usable = _usable(cluster.endpoints_of(service, port, family), node)
-            yield Selected(service, port, family, cluster_ip, *usable)
+            yield service, port, cluster_ip
+
+
+def select(
+    cluster: Cluster,
+    node: Node,
+    family: Family,
+    service: Service,
+    port: ServicePort,
+    cluster_ip: Address,
+) -> Selected:
+    """One service port with the endpoints that the node uses for it."""
+    usable = _usable(cluster.endpoints_of(service, port, family), node)
+    return Selected(service, port, family, cluster_ip, *usable)
 
 
 def _usable(

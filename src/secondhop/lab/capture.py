@@ -2,8 +2,9 @@
 
 Before each rule that drops or rejects stands one with the same match that logs to a netlink group
 (the loaders' `instrument`). What arrives there names the rule and carries the packet's headers, so
-that a probe's own SYN is recognised by its addresses and ports, within microseconds instead of a
-timeout. Numbers are those of <linux/netfilter/nfnetlink_log.h>.
+that a probe's own SYN or datagram is recognised by the mark it bears, whoever has translated its
+addresses before, within microseconds instead of a timeout. Numbers are those of
+<linux/netfilter/nfnetlink_log.h> and <linux/tcp.h>.
 """
 
 from __future__ import annotations
@@ -27,12 +28,14 @@ _BUFFER = 4 * 1024 * 1024
 
 
 class Packet(NamedTuple):
-    """What identifies a connection attempt, or a datagram."""
+    """The first packet of a connection, or a datagram, where a rule met it. mark: a SYN's sequence
+    number, or what a datagram begins with: no translation changes it."""
 
     source: str
     source_port: int
     destination: str
     destination_port: int
+    mark: int
 
 
 class Verdict(NamedTuple):
@@ -107,11 +110,34 @@ class Arrival(NamedTuple):
 Arrivals: TypeAlias = dict[tuple[str, int], Arrival]
 """Arrivals by the peer's address and port, as the pod saw them."""
 
-_TCP_SAVE_SYN, _TCP_SAVED_SYN = 27, 28
+_TCP_REPAIR, _TCP_REPAIR_QUEUE, _TCP_QUEUE_SEQ, _TCP_SAVE_SYN, _TCP_SAVED_SYN = 19, 20, 21, 27, 28
+_SEND_QUEUE = 2
+_REPAIR_ON, _REPAIR_DONE = 1, -1
 _LONGEST_HEADERS = 128
 _TTL = {4: 8, 6: 7}
 """Where the IP header has it, by version."""
-_TRANSPORTS = (socket.IPPROTO_TCP, socket.IPPROTO_UDP)
+_MARKS = {bytes([socket.IPPROTO_TCP]): 4, bytes([socket.IPPROTO_UDP]): 8}
+"""Where the transport's header, or what follows it, has the mark."""
+
+
+_MARK = struct.Struct("!I")
+
+
+def mark_syn(sock: socket.socket, mark: int) -> None:
+    """Let the connection that this socket will open begin with that sequence number. Needs
+    CAP_NET_ADMIN in its namespace, as everything in a lab has."""
+    for option, value in (
+        (_TCP_REPAIR, _REPAIR_ON),
+        (_TCP_REPAIR_QUEUE, _SEND_QUEUE),
+        (_TCP_QUEUE_SEQ, mark),
+        (_TCP_REPAIR, _REPAIR_DONE),
+    ):
+        sock.setsockopt(socket.IPPROTO_TCP, option, value)
+
+
+def marked(mark: int, text: bytes) -> bytes:
+    """A datagram that bears a mark."""
+    return _MARK.pack(mark) + text
 
 
 def keep_syn(listener: socket.socket) -> None:
@@ -126,7 +152,7 @@ def saved_ttl(connection: socket.socket) -> int:
 
 
 def _parse(payload: bytes) -> Packet | None:
-    """Addresses and ports of a TCP or UDP packet of either family, without IPv6 extensions."""
+    """What a TCP or UDP packet of either family says, without IPv6 extensions."""
     version = payload[0] >> 4 if payload else 0
     if version == 4:
         header, transport, addresses, size = (payload[0] & 15) * 4, payload[9:10], 12, 4
@@ -134,10 +160,12 @@ def _parse(payload: bytes) -> Packet | None:
         header, transport, addresses, size = 40, payload[6:7], 8, 16
     else:
         return None
-    if len(payload) < header + 4 or transport[0] not in _TRANSPORTS:
+    mark = _MARKS.get(transport[:1])
+    if mark is None or len(payload) < header + mark + _MARK.size:
         return None
     ports = struct.unpack_from("!HH", payload, header)
     source, destination = (
         str(ip_address(payload[at : at + size])) for at in (addresses, addresses + size)
     )
-    return Packet(source, ports[0], destination, ports[1])
+    (found,) = _MARK.unpack_from(payload, header + mark)
+    return Packet(source, ports[0], destination, ports[1], found)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:  # what is not imported here is imported on both sides at once
     from ..model.cluster import Address, Cluster
     from ..model.fate import Observation
     from ..model.flow import Flow
+    from ..model.trace import Recording
 
 LENGTH = struct.Struct("!I")
 """Before every message in either direction: the number of bytes that follow."""
@@ -129,6 +130,13 @@ class Lab:
         """How many of the held connections still answer, and how many there were; ends them."""
         self._send("held")
         answer: tuple[int, int] = self._receive()
+        return answer
+
+    def trace(self, place: str, flow: Flow) -> Recording:
+        """Make one connection from a place (`client`, `node/NAME`, `pod/NAME`), and record it
+        wherever it shows."""
+        self._send("trace", place, flow)
+        answer: Recording = self._receive()
         return answer
 
     def descriptors(self) -> Mapping[str, int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import os
 import signal
@@ -196,6 +197,8 @@ class WhoamiContainer:
             return
         for listener in self._listeners:
             asyncio.get_running_loop().remove_reader(listener)
+            with contextlib.suppress(OSError):  # UDP has no such thing
+                listener.shutdown(socket.SHUT_RDWR)  # a child on its way to exec may have it, too
             listener.close()
         for answers in self._answers:
             answers.close()

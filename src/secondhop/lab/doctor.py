@@ -16,6 +16,7 @@ from .netns import Namespace
 from .nftables import LIBRARY, Context
 from .rtnetlink import Netlink
 from .sandbox import Sandbox
+from .sysctls import forwarder, with_ipv6
 
 _MIB = 1024 * 1024
 _NEEDED_MEMORY = 128 * _MIB
@@ -162,6 +163,13 @@ def _inside(channel: socket.socket) -> None:
         ),
         ("nflog", _nflog, "`sudo modprobe nfnetlink_log xt_NFLOG nft_log`", True),
         (
+            "IPv6",
+            _ipv6,
+            "Only for Labs with IPv6 addresses: a kernel with IPv6, a writable /proc/sys, and"
+            " ip6tables (`sudo apt-get install iptables`).",
+            False,
+        ),
+        (
             "nftables",
             _nftables,
             "Only for nftables mode: `sudo apt-get install nftables`; "
@@ -212,6 +220,15 @@ def _iptables() -> str:
     namespace = Namespace.create("try")
     Restore(namespace, _RULES).finish()
     return f"{restore_program()} loads kube-proxy's kinds of rules"
+
+
+def _ipv6() -> str:
+    namespace = Namespace.create("try")
+    with_ipv6(namespace)
+    forwarder(namespace, ipv6=True)
+    rules = _RULES.replace("10.0.0.1:80", "[fd00::1]:80").replace("with icmp-", "with icmp6-")
+    Restore(namespace, rules, 6).finish()
+    return f"forwarded; {restore_program(6)} loads the same rules"
 
 
 def _nflog() -> str:

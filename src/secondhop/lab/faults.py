@@ -41,7 +41,7 @@ async def mend(lab: Embedded, node: str) -> None:
 async def kill(lab: Embedded, pod: str) -> None:
     """The processes of a pod end by SIGKILL; its kubelet restarts them."""
     if not any(kubelet.signal(*_split(pod), signal.SIGKILL) for kubelet in lab.kubelets.values()):
-        raise UsageError(f"no pod {'/'.join(_split(pod))} runs", "See `kubectl get pods -A`.")
+        raise _not_running(pod)
 
 
 async def delete(lab: Embedded, pod: str) -> None:
@@ -55,16 +55,17 @@ async def answer(lab: Embedded, pod: str, *, status: int) -> None:
     everything else as before."""
     namespace, name = _split(pod)
     found = await lab.api.get("Pod", name, namespace)
+    if not (address := (found.get("status") or {}).get("podIP")):
+        raise _not_running(pod)
     for container in found["spec"]["containers"]:
         asked = (container.get("readinessProbe") or {}).get("httpGet") or {}
         if asked.get("path") == "/health":
             where = lab.wiring.nodes[found["spec"]["nodeName"]].namespace
-            address = ip_address(found["status"]["podIP"])
-            port = port_of(container, asked["port"])
             try:
+                port, body = port_of(container, asked["port"]), str(status).encode()
                 async with asyncio.timeout(_SECONDS):
-                    await status_of(where, address, port, "/health", post=str(status).encode())
-            except (OSError, TimeoutError) as error:
+                    await status_of(where, ip_address(address), port, "/health", post=body)
+            except (OSError, TimeoutError, ValueError) as error:
                 said = f"pod {namespace}/{name} does not answer: {error or 'no reply'}"
                 raise LabError(said, "See `kubectl logs`; it must run whoami.") from None
             return
@@ -123,6 +124,10 @@ def _known(lab: Embedded, node: str) -> str:
     if node not in lab.kubelets:
         raise UsageError(f"there is no node {node}", f"Use one of {', '.join(lab.kubelets)}.")
     return node
+
+
+def _not_running(pod: str) -> UsageError:
+    return UsageError(f"no pod {'/'.join(_split(pod))} runs", "See `kubectl get pods -A`.")
 
 
 def _split(name: str) -> tuple[str, str]:

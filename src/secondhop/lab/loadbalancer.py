@@ -75,8 +75,8 @@ def chosen(
 class LoadBalancer:
     """The balancer of a lab. `run` is its life."""
 
-    def __init__(self, api: Api, router: Router, nodes: Sequence[Node], kind: Balancer) -> None:
-        self._router, self._nodes, self._kind = router, nodes, kind
+    def __init__(self, api: Api, router: Router, nodes: Sequence[Node], how: Balancer) -> None:
+        self._router, self._nodes, self._how = router, nodes, how
         self._informer = Informer(api, "Service", self._heard)
         self._services: dict[Key, Service] = {}
         self._health: dict[Check, Health] = {}
@@ -110,7 +110,7 @@ class LoadBalancer:
             entry.ip: health_port(service)
             for service in self._services.values()
             for entry in service.ingress
-            if any(entry.ip in network for network in self._kind.pool)
+            if any(entry.ip in network for network in self._how.pool)
         }
         asked = {ip: self._checks(ip, port) for ip, port in ports.items()}
         wanted = {check for checks in asked.values() for check in checks}
@@ -118,12 +118,12 @@ class LoadBalancer:
             self._checking.pop(check).cancel()
             del self._health[check]
         for check in wanted - self._checking.keys():
-            self._health[check] = Health(self._kind.threshold)
+            self._health[check] = Health(self._how.threshold)
             self._checking[check] = group.create_task(self._check(check))
         self._sent |= asked.keys()
         for ip in self._sent:
             verdicts = {c.node: self._health[c].healthy for c in asked.get(ip, ())}
-            nodes = chosen(verdicts, self._router.way(ip), one=self._kind.kind == "single-node")
+            nodes = chosen(verdicts, self._router.way(ip), one=self._how.kind == "single-node")
             if nodes != self._router.way(ip):
                 self._router.send(ip, nodes)
         self._sent = set(asked)
@@ -137,7 +137,7 @@ class LoadBalancer:
 
     async def _check(self, check: Check) -> None:
         """Ask every interval, from outside."""
-        loop, interval = asyncio.get_running_loop(), self._kind.interval
+        loop, interval = asyncio.get_running_loop(), self._how.interval
         while True:
             due = loop.time() + interval
             good = False

@@ -34,6 +34,7 @@ _WORKER = ThreadPoolExecutor(1, "nftables")
 
 # reject-chain's own rule is no match: what leads there is logged where it leaves the map.
 _RULE = re.compile(r' (?P<verdict>drop|reject)(?: comment ".*")?$')
+_REFUSING = ("drop", "reject", "reject-chain")
 _ELEMENT = re.compile(r" : (?P<verdict>drop|goto reject-chain)$")
 
 
@@ -51,8 +52,10 @@ def instrument(table: Table) -> tuple[Table, dict[str, Verdict]]:
         meaning[prefix] = Verdict(refusing, drops)
         return prefix, f'log prefix "{prefix}" group {GROUP}'
 
-    chains = {}
+    chains = dict(table.chains)
     for name, chain in table.chains.items():
+        if not any(verdict in rule for rule in chain.rules for verdict in _REFUSING):
+            continue  # most of many thousands
         rules: list[str] = []
         for rule in chain.rules:
             if found := _RULE.search(rule):
@@ -65,7 +68,7 @@ def instrument(table: Table) -> tuple[Table, dict[str, Verdict]]:
     for name, one in table.sets.items():
         elements = dict(one.elements)
         for key, rest in one.elements.items():
-            if found := _ELEMENT.search(rest):
+            if rest.endswith(_REFUSING) and (found := _ELEMENT.search(rest)):
                 refusing = f"element {table.name} {name} {{ {key}{rest} }}"
                 prefix, statement = log(refusing, drops=found["verdict"] == "drop")
                 elements[key] = f"{rest[: found.start()]} : goto refused-{prefix}"

@@ -21,16 +21,20 @@ from ..model.cluster import Address
 from ..model.fate import Fate, HealthAnswer, Observation, Seen
 from ..model.flow import Destination
 from .ask import get, health, who
-from .capture import Arrival, Arrivals, Packet, Refusal
+from .capture import Arrival, Arrivals, Packet, Refusal, mark_syn, marked
 from .netns import FAMILIES, Namespace
 from .unanswered import CONNECT_SECONDS, Unanswered, not_sent, refused, report_errors, silence
 
 _REPLY_SECONDS = 5.0
 _SETTLE_SECONDS = 0.002
 """After a rule claimed the packet, how long an answer may still contradict it."""
+_LATE_SECONDS = 0.05
+"""How long this process may take to notice an answer that came in time."""
 
 _TCP_INFO_RTT = 68
 _MOST_BYTES = 65536
+_AT_ONCE = 8
+_MARKS = itertools.count(1)
 _SOURCE_PORTS = itertools.cycle(range(10000, 30000))
 """Of datagrams: a port that comes again would find what the nodes remember of its last flow."""
 T = TypeVar("T")
@@ -57,23 +61,30 @@ class Refusals:
     """Where the nodes' logs report, and where probes wait for a report about their own packet."""
 
     def __init__(self) -> None:
-        self._waiting: dict[Packet, asyncio.Future[Refusal]] = {}
+        self._waiting: dict[int, asyncio.Future[Refusal]] = {}
+        self._sending = asyncio.Semaphore(_AT_ONCE)
 
     def report(self, packet: Packet, refusal: Refusal) -> None:
         """Take note that a rule refused this packet."""
-        future = self._waiting.get(packet)
+        future = self._waiting.get(packet.mark)
         if future and not future.done():
             future.set_result(refusal)
 
+    async def turn(self) -> None:
+        """Wait until another datagram may go out: a pod's socket holds about a hundred, and who
+        reads them is on the same loop as who sends."""
+        async with self._sending:
+            await asyncio.sleep(0)
+
     @contextlib.contextmanager
-    def expect(self, packet: Packet) -> Iterator[asyncio.Future[Refusal]]:
-        """A future that completes when a rule refuses this packet."""
+    def expect(self, mark: int) -> Iterator[asyncio.Future[Refusal]]:
+        """A future that completes when a rule refuses the packet with this mark."""
         future: asyncio.Future[Refusal] = asyncio.get_running_loop().create_future()
-        self._waiting[packet] = future
+        self._waiting[mark] = future
         try:
             yield future
         finally:
-            del self._waiting[packet]
+            del self._waiting[mark]
 
 
 class Prober:
@@ -130,9 +141,10 @@ class Prober:
     async def _connection(self, destination: Destination) -> Attempt:
         with self._socket(socket.SOCK_STREAM) as sock:
             sock.bind((str(self._source), 0))
+            mark_syn(sock, mark := next(_MARKS))
             target = (str(destination.address), destination.port)
             connecting = asyncio.get_running_loop().sock_connect(sock, target)
-            await self._answered(sock, connecting, target)
+            await self._answered(sock, connecting, mark)
             connect_ms = _handshake_ms(sock)
             try:
                 async with asyncio.timeout(_REPLY_SECONDS):
@@ -150,12 +162,20 @@ class Prober:
     async def _datagram(self, destination: Destination) -> Attempt:
         with self._socket(socket.SOCK_DGRAM) as sock:
             _bind_anew(sock, self._source)
-            target = (str(destination.address), destination.port)
-            reply = await self._answered(sock, _exchange(sock, target), target)
+            await self._refusals.turn()
+            mark, target = next(_MARKS), (str(destination.address), destination.port)
+            reply = await self._answered(sock, self._exchange(sock, target, mark), mark)
             try:
                 return self._delivered(reply.decode(errors="replace"))
             except ValueError as error:
                 return Attempt(Fate.CLOSED, f"answered, but not by whoami: {error}")
+
+    async def _exchange(self, sock: socket.socket, target: tuple[str, int], mark: int) -> bytes:
+        """A datagram there, and the one that comes back."""
+        loop = asyncio.get_running_loop()
+        await loop.sock_connect(sock, target)
+        await loop.sock_sendall(sock, marked(mark, b"who are you?\n"))
+        return await loop.sock_recv(sock, _MOST_BYTES)
 
     def _socket(self, kind: int) -> socket.socket:
         sock = self._namespace.socket(FAMILIES[self._source.version], kind)
@@ -169,14 +189,10 @@ class Prober:
         hops = self._hops(arrival) if arrival else None
         return Attempt(Fate.DELIVERED, "", Seen(pod, peer[0]), connect_ms, hops, reply)
 
-    async def _answered(
-        self, sock: socket.socket, trying: Coroutine[Any, Any, T], target: tuple[str, int]
-    ) -> T:
+    async def _answered(self, sock: socket.socket, trying: Coroutine[Any, Any, T], mark: int) -> T:
         """What comes of trying. Raises Unanswered with what became of the first packet."""
-        source, source_port = sock.getsockname()[:2]
-        packet = Packet(source, source_port, *target)
         answer = asyncio.ensure_future(trying)
-        with self._refusals.expect(packet) as refusal:
+        with self._refusals.expect(mark) as refusal:
             try:
                 await self._first_word(answer, refusal)
                 claim = refusal.result() if refusal.done() else None
@@ -204,7 +220,8 @@ class Prober:
             if refusal.done() and refusal.result().drops:
                 deadline = loop.time() + _SETTLE_SECONDS
         if not answer.done():
-            await asyncio.wait({answer}, timeout=max(deadline - loop.time(), 0))
+            least = 0.0 if refusal.done() else _LATE_SECONDS
+            await asyncio.wait({answer}, timeout=max(deadline - loop.time(), least))
 
 
 def _bind_anew(sock: socket.socket, source: Address) -> None:
@@ -216,14 +233,6 @@ def _bind_anew(sock: socket.socket, source: Address) -> None:
         except OSError as error:
             if error.errno != errno.EADDRINUSE:
                 raise
-
-
-async def _exchange(sock: socket.socket, target: tuple[str, int]) -> bytes:
-    """A datagram there, and the one that comes back."""
-    loop = asyncio.get_running_loop()
-    await loop.sock_connect(sock, target)
-    await loop.sock_sendall(sock, b"who are you?\n")
-    return await loop.sock_recv(sock, _MOST_BYTES)
 
 
 async def answers(sock: socket.socket) -> bool:

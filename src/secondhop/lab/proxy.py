@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from ..dataplane import node as dataplane
 from ..dataplane.health_checks import HealthCheck, health_checks
 from ..dataplane.iptables.layout import INVALID_COUNTER, LOCALHOST_COUNTER
+from ..dataplane.memory import Memory
 from ..dataplane.udp_flows import changed_endpoints, served
 from ..model.cluster import Cluster, Endpoint, Family, Node, ServicePortName
 from . import iptables
@@ -20,6 +21,7 @@ from .netns import Namespace
 from .proxyloop import Tell
 
 if TYPE_CHECKING:
+    from ..dataplane.nftables.ruleset import Table
     from . import nftables
 
 
@@ -98,12 +100,15 @@ class _FamilyRules:
         self._namespace, self._family = namespace, family
         self._iptables = iptables.Loader(namespace, family)
         self._nftables: nftables.Loader | None = None
+        self._memory: Memory[Table] = Memory()
 
     async def sync(
         self, cluster: Cluster, node: Node, log: RefusalLog, *, counters: bool
     ) -> dict[str, Verdict]:
         """Load them; what the log prefixes of those that refuse mean."""
-        wanted = dataplane.rules(cluster, node, counters=counters, family=self._family)
+        wanted = dataplane.rules(
+            cluster, node, counters=counters, family=self._family, memory=self._memory
+        )
         ruleset, meaning = iptables.instrument(wanted.iptables)
         log.meaning |= meaning
         await self._iptables.sync(ruleset)

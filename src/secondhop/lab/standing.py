@@ -13,7 +13,7 @@ import socket
 import time
 import traceback
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +28,10 @@ from ..controllers.loop import Settings
 from ..controllers.run import run as run_controllers
 from ..errors import ApiError, LabError, SecondhopError, UsageError
 from ..manifests import Lab
+from ..manifests.stored import stored_pods
 from ..model.cluster import Cluster
 from . import linux
-from .control import Answer, serve
+from .control import Answer, packed, serve, unpacked
 from .embedded import Embedded, PodAgent, first_of
 from .faults import inject
 from .process import Process
@@ -96,6 +97,7 @@ class _Standing:
     def __init__(self, order: Order) -> None:
         self._order = order
         self._begun = time.time()
+        self._tracing = asyncio.Lock()
         self._own = {
             name: os.open(f"/proc/self/ns/{name}", os.O_RDONLY | os.O_CLOEXEC)
             for name in ("user", "pid")
@@ -177,7 +179,20 @@ class _Standing:
             case {"verb": "inject", "fault": str(fault), "target": str(target)}:
                 await inject(self._lab, fault, target)
                 return Answer(None)
+            case {"verb": "cluster"}:
+                return Answer(packed(await self._cluster()))
+            case {"verb": "trace", "place": str(place), "flow": str(flow)}:
+                from .recorder import record
+
+                async with self._tracing:
+                    return Answer(packed(await record(self._lab, place, unpacked(flow))))
         raise UsageError("the lab does not know this question", "Use `secondhop lab --help`.")
+
+    async def _cluster(self) -> Cluster:
+        """What the API says now. Waits until the nodes' rules say the same."""
+        await self._lab.agreed(lambda now: now == self._lab.view.cluster)
+        pods = (await self._lab.api.list("Pod")).items
+        return replace(self._lab.view.cluster, pods=stored_pods(pods))
 
     async def _status(self) -> Any:
         nodes = await self._nodes()

@@ -14,6 +14,7 @@ from ..errors import LabError
 from ..model.cluster import Address, Cluster, Endpoint, ServicePortName
 from ..model.fate import Observation
 from ..model.flow import Flow, Source
+from ..model.trace import Recording
 from .capture import Arrival
 from .client import LENGTH, failure, framed
 from .embedded import Embedded, first_of
@@ -117,15 +118,19 @@ class Supervisor:
     ) -> list[tuple[Observation, str]]:
         """Try flows of one via with fresh connections, together; of each the observation, and the
         first reply as it came."""
+        await self._bring(flows)
+        probers = [await self._prober(flow, wait_timeouts) for flow in flows]
+        tries = (p.observe(f.destination, attempts) for p, f in zip(probers, flows, strict=True))
+        return await asyncio.gather(*tries)
+
+    async def _bring(self, flows: Sequence[Flow]) -> None:
+        """Let the network outside bring each flow where it shall."""
         if not self._answers_all and not all(flow.is_reference for flow in flows):
             await answer_unroutable(self._lab.wiring.router)
             self._answers_all = True
         for flow in flows:
             if flow.via:
                 await self.deliver(flow.destination.address, flow.via)
-        probers = [await self._prober(flow, wait_timeouts) for flow in flows]
-        tries = (p.observe(f.destination, attempts) for p, f in zip(probers, flows, strict=True))
-        return await asyncio.gather(*tries)
 
     async def hold(self, flow: Flow) -> None:
         """Open a connection that stays, if it succeeds."""
@@ -144,6 +149,13 @@ class Supervisor:
         self._held.clear()
         return alive, total
 
+    async def trace(self, place: str, flow: Flow) -> Recording:
+        """Make one connection from a place of the lab, and record it wherever it shows."""
+        from .recorder import record  # an experiment starts without it
+
+        await self._bring([flow])
+        return await record(self._lab, place, flow)
+
     async def _prober(self, flow: Flow, wait_timeouts: bool = False) -> Prober:
         namespace = await self._sender(flow.source)
         source = flow.source.ip
@@ -159,12 +171,13 @@ class Supervisor:
         )
 
     async def _sender(self, source: Source) -> Namespace:
-        """Where a source sends from. A pod that is nobody's endpoint is there from then on."""
+        """Where a source sends from. A pod that there is none of yet is there from then on."""
         wiring = self._lab.wiring
         if source.kind != "pod" or source.node is None:
             return wiring.namespace(f"node/{source.node}" if source.node else "client")
-        name = f"{source.name}-IPv{source.ip.version}"
-        if name not in wiring.pods:
+        name = wiring.pod_at(source.ip)
+        if name is None:
+            name = f"{source.name}/{source.ip}"
             await wiring.plug(source.node, name, [source.ip])
         return wiring.namespace(f"pod/{name}")
 

@@ -125,13 +125,13 @@ def legend(used: Collection[str]) -> Iterator[str]:
 
 
 def flow(
-    service: Service | None, asked: Flow, outcome: Outcome, version: KubeVersion
+    service: Service | None, one: Flow, outcome: Outcome, version: KubeVersion
 ) -> Iterator[str]:
     """One flow: its fate, every step with its rule, and the backends."""
     fate = f"{outcome.fate}: " if outcome.fate is Fate.DELIVERED else ""
     sure = "possible, not certain: " if outcome.certainty == "possible" else ""
     yield from wrapped(f"{sure}{fate}{outcome.reason} {of_version(version)}", "")
-    yield from wrapped(_asked(service, asked), "")
+    yield from wrapped(asked(service, one), "")
     if outcome.certainty is not None:
         told = f"Nobody has placed the pods: what is named here is {ONE_OF_MANY}."
         yield from wrapped(told, "")
@@ -203,14 +203,15 @@ def landing(words: Words, alike: Sequence[Row]) -> tuple[str, ...]:
     )
 
 
-def _asked(service: Service | None, asked: Flow) -> str:
-    source, to = asked.source, asked.destination
+def asked(service: Service | None, one: Flow) -> str:
+    """A flow in words. service: as which it is dialled, if any."""
+    source, to = one.source, one.destination
     sender = source.name if source.kind in ("client", "address") else f"{source.kind} {source.name}"
     ip = "" if source.kind in ("node", "address") else f" ({source.ip})"
     kind = f", {_KINDS[to.kind]}" if to.kind in _KINDS else ""
     owner = f" of Service {service}" if service else ""
     place = f" on {to.node}" if to.node else ""
-    via = f", brought to {asked.via}" if asked.via else ""
+    via = f", brought to {one.via}" if one.via else ""
     return f"{sender}{ip} to {to}/{to.protocol}{kind}{owner}{place}{via}"
 
 

@@ -50,6 +50,14 @@ def test_an_object_is_made_and_belongs_to_who_applied_it() -> None:
     ]
 
 
+def test_who_applies_nothing_owns_nothing() -> None:
+    """And a write that changes nothing afterwards stores nothing."""
+    server = a_server()
+    made = apply(server, {}).object
+    assert "managedFields" not in made["metadata"]
+    assert server.update(MAPS, "one", made, "default").object is made
+
+
 def test_the_same_again_changes_nothing() -> None:
     clock = Clock()
     server = a_server(clock)
@@ -58,6 +66,22 @@ def test_the_same_again_changes_nothing() -> None:
     again = apply(server, {"a": "1"})
     assert not again.made
     assert again.object is first
+
+
+def test_the_same_again_is_no_write_where_defaults_are_inside_of_one_field() -> None:
+    clock = Clock()
+    server = a_server(clock)
+    value = {"metadata": {"name": "one"}, "addressType": "IPv4", "ports": [{"port": 80}]}
+    first = server.apply(KINDS["EndpointSlice"], "one", value, "default", ALICE).object
+    assert first["ports"] == [{"name": "", "port": 80, "protocol": "TCP"}]
+    clock.now += 60
+    assert server.apply(KINDS["EndpointSlice"], "one", value, "default", ALICE).object is first
+
+
+def test_what_was_there_at_a_revision_is_not_made_anew() -> None:
+    with pytest.raises(ApiError) as error:
+        apply(a_server(), {"a": "1"}, resourceVersion="7")
+    assert (error.value.code, error.value.reason) == (409, "Conflict")
 
 
 def test_what_is_no_longer_said_goes_unless_somebody_else_owns_it() -> None:

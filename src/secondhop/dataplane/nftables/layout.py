@@ -10,12 +10,13 @@ from __future__ import annotations
 from typing import Literal
 
 from ...model.cluster import Cluster, Family, Node
+from ..memory import Memory
 from ..node_ports import LOOPBACK, answering_addresses
-from ..selected import selected_ports
+from ..selected import Selected
 from ..setting import Setting, setting
 from .match import MARK, comment, family_word, one_or_set
 from .portals import REJECT, write_portals
-from .ruleset import Chain, Draft, Set, Table
+from .ruleset import Chain, Draft, Set, Table, joined
 from .service_chains import write_chains
 
 _FIREWALL = "ct state new jump firewall-check"
@@ -43,8 +44,11 @@ _CHAINS = {
 }
 
 
-def rules(cluster: Cluster, node: Node, family: Family = 4) -> Table:
-    """kube-proxy's whole table on this node, for one family."""
+def rules(
+    cluster: Cluster, node: Node, family: Family = 4, memory: Memory[Table] | None = None
+) -> Table:
+    """kube-proxy's whole table on this node, for one family. memory: of the table before this one,
+    which makes it quick."""
     word = family_word(family)
     common = setting(cluster, node, family)
     draft = Draft(Table(word, _sets(family), _CHAINS))
@@ -60,10 +64,15 @@ def rules(cluster: Cluster, node: Node, family: Family = 4) -> Table:
     draft.add("services", f"{local}{at_node} {on_port} @service-nodeports")
     draft.add("masquerading", *_masquerading(word))
     draft.add("cluster-ips-check", *_unserved(cluster, family))
-    for selected in selected_ports(cluster, node, family):
-        write_portals(draft, selected)
-        write_chains(draft, selected, common, node)
-    return draft.finished()
+
+    def write(selected: Selected) -> Table:
+        part = Draft(Table(word, _sets(family), {}))
+        write_portals(part, selected)
+        write_chains(part, selected, common, node)
+        return part.finished()
+
+    parts = (memory or Memory()).parts(cluster, node, family, write)
+    return joined([draft.finished(), *parts])
 
 
 def _sets(family: Family) -> dict[str, Set]:

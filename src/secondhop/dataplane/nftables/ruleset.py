@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, NamedTuple
 
@@ -81,6 +81,22 @@ class Draft:
         return Table(self._family, sets, chains)
 
 
+def joined(tables: Sequence[Table]) -> Table:
+    """Several parts of a table as one: of elements with one key the last counts."""
+    sets: dict[str, Set] = {}
+    elements: dict[str, dict[str, str]] = {}
+    chains: dict[str, Chain] = {}
+    for table in tables:
+        for name, one in table.sets.items():
+            if name not in sets:
+                sets[name] = one
+            if one.elements:
+                elements.setdefault(name, {}).update(one.elements)
+        chains.update(table.chains)
+    sets |= {name: replace(sets[name], elements=found) for name, found in elements.items()}
+    return Table(tables[0].family, sets, chains)
+
+
 class Steps(NamedTuple):
     """The way to the next state. load: texts to run in nft one after the other, each atomic; empty
     if nothing differs. gone: chains to delete after that, which are empty by then.
@@ -150,7 +166,8 @@ def _switched(old: Table, new: Table) -> Iterator[str]:
                 yield f"add {one.kind} {new.name} {name} {{ {one.spec}; }}"
             yield from _elements(new, name, known.elements, one.elements)
     for name, before in old.chains.items():
-        if (chain := new.chains.get(name)) and chain != before:
+        chain = new.chains.get(name)
+        if chain and chain is not before and chain != before:
             yield "\n".join([f"flush chain {new.name} {name}", *_rules(new, name, chain)])
     for name in _gone(old.chains, new.chains):
         yield f"flush chain {new.name} {name}"
