@@ -1,6 +1,7 @@
 """probe from where the nodes can be reached, and from where they cannot."""
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +60,9 @@ def test_what_contradicts_the_prediction_exits_four(
     assert "saw 10.42.0.0, not 192.168.8.1" in wrong["because"]
 
 
-@pytest.mark.parametrize("address", ["192.168.8.77", "10.99.0.1"])
+@pytest.mark.parametrize(
+    "address", ["192.168.8.77", pytest.param("10.99.0.1", marks=pytest.mark.soak)]
+)
 def test_a_node_out_of_reach_is_not_a_drop(lab: Live, local: str, address: str) -> None:
     """A router may say that there is no way, or, its errors being limited, may not."""
     name = f"away-{address.replace('.', '-')}"
@@ -111,3 +114,24 @@ def test_from_a_node_of_ones_choice_a_drop_elsewhere_is_seen(lab: Live, local: s
     fates = {row["destination"]["node"]: row["observed"]["fate"] for row in told["trials"]}
     assert sorted(fates.values()) == ["delivered", "dropped"]
     assert fates[home] == "delivered"
+
+
+def test_a_balancer_and_the_health_checks_that_it_asks(lab: Live, local: str) -> None:
+    kind = "-n", local, "patch", "svc", "traffic-test", "-p"
+    lab.kubectl(*kind, '{"spec": {"type": "LoadBalancer"}}')
+    address = "--for=jsonpath={.status.loadBalancer.ingress[0].ip}"
+    lab.kubectl("-n", local, "wait", "svc/traffic-test", address, "--timeout=20s")
+    time.sleep(1)  # and the balancer asks the nodes
+    try:
+        code, told = probe(lab, local)
+    finally:
+        lab.kubectl(*kind, '{"spec": {"type": "NodePort", "healthCheckNodePort": 0}}')
+    assert code == 0, told
+    of = {
+        kind: [row for row in told["trials"] if row["destination"]["kind"] == kind]
+        for kind in ("loadBalancerIP", "healthCheckNodePort")
+    }
+    (balancer,) = of["loadBalancerIP"]
+    assert balancer["observed"]["fate"] == "delivered"
+    assert len(balancer["predicted"]) == 2
+    assert sorted(row["httpStatus"] for row in of["healthCheckNodePort"]) == [200, 503]

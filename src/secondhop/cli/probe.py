@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import click
@@ -122,6 +123,8 @@ def command(
         found = _from_here(asked)
     else:
         found = _from_pod(asked, cluster, Post(image, place == "node", node))
+    notes = (*world.notes, *_untried(chosen, snapshot))
+    world = replace(world, notes=notes)
     _print(world, chosen, found, time.monotonic() - begun, output)
     if not found.agree:
         sys.exit(_DISAGREE)
@@ -187,6 +190,21 @@ def _probe(asked: _Asked, prober: Prober, source: Callable[[Address], Source | N
     told = [expected(world.cluster, sent, e) if predicted else () for e, sent in ways]
     judge = Judge(world.cluster, service, sources_known=snapshot.network.source_known)
     return judge.judge(zip(tried, told, strict=True))
+
+
+def _untried(service: Service, snapshot: Snapshot) -> Iterator[str]:
+    """What is not dialled."""
+    for port in service.ports:
+        if port.protocol != "TCP":
+            yield f"{port.node_port or port.port}/{port.protocol}: not tried, only TCP is dialled"
+    for document in snapshot.documents:
+        value = document.object
+        names = value["metadata"].get("namespace"), value["metadata"]["name"]
+        if value["kind"] == "Service" and names == (service.namespace, service.name):
+            ingress = value.get("status", {}).get("loadBalancer", {}).get("ingress") or ()
+            for one in ingress:
+                if not one.get("ip"):
+                    yield f"balancer {one.get('hostname')}: has a name only, which is not tried"
 
 
 def controls(world: World, service: Service) -> dict[int, str]:

@@ -42,6 +42,7 @@ def run_on_cluster(cluster: Chosen, files: tuple[str, ...], asked: Asked) -> boo
     )
     if not asked.yes:
         _ask(f"This makes a {told}, and removes all of it again.")
+    cluster.snapshot(Input(files, name))  # what would stop it is said before anything is made
     click.echo(f"making {told}", err=True)
     with staged(kubectl, name):
         kubectl.apply(experiment.objects(wish, name), f"create objects in namespace {name}")

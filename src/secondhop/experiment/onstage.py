@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ..errors import ClusterError
 from ..live.dialling import Dialler, Line, own_address
@@ -114,7 +114,8 @@ def _told(row: Judged) -> Outcome:
     fits: Sequence[Prediction] = [
         one for one in row.predicted if one.outcome.fate is row.tried.observed.fate
     ]
-    return (fits or row.predicted)[0].outcome
+    told = (fits or row.predicted)[0].outcome
+    return told if len(row.predicted) == 1 else replace(told, reason=row.because)
 
 
 def _out_of_reach(count: int) -> ClusterError:

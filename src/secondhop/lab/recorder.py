@@ -11,6 +11,7 @@ from ..client import meta
 from ..errors import LabError
 from ..model.flow import Flow
 from ..model.trace import Addresses, Met, Recording, pod_place
+from .capture import Packet
 from .embedded import Embedded
 from .netns import Namespace
 from .probe import Prober
@@ -109,6 +110,8 @@ class _Noting(Prober):
 
     sent: tuple[str, int]
 
-    async def _answered(self, sock: socket.socket, trying: Coroutine[Any, Any, T], mark: int) -> T:
+    async def _answered(
+        self, sock: socket.socket, trying: Coroutine[Any, Any, T], packet: Packet
+    ) -> T:
         self.sent = sock.getsockname()[:2]
-        return await super()._answered(sock, trying, mark)
+        return await super()._answered(sock, trying, packet)

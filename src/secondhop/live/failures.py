@@ -23,12 +23,12 @@ _CONFIG = re.compile(
     r"|current-context"
     r"|\.kube/config|stat .*: no such file",
 )
-_SECRET = re.compile(r"(?i)\b(bearer|token|password|secret)(\W{1,3})\S+")
+_SECRET = re.compile(r"(?i)\b(bearer\s+|(?:token|password|secret)[\"']?\s*[=:]\s*)\S+")
 
 
 def failure(said: str, doing: str, context: str | None, seconds: float) -> ClusterError:
     """What kubectl's complaint means."""
-    said = _SECRET.sub(r"\1\2…", said)
+    said = _SECRET.sub(r"\1…", said)
     where = f" (context {context})" if context else ""
     status = _STATUS.search(said)
     reason, text = (status[1], status[2]) if status else ("", said.removeprefix("error: "))

@@ -120,7 +120,7 @@ class Kubectl:
             raise
         return found
 
-    def listed(self, right: Right, keep: Callable[[Object], Object]) -> list[Object]:
+    def listed(self, right: Right, keep: Callable[[Object], _T]) -> list[_T]:
         """All objects, page by page: no more than a page is held beside what `keep` leaves of
         each. A list that expires under way begins anew."""
         for _ in range(_RESTARTS):
@@ -132,7 +132,7 @@ class Kubectl:
                 expired = error
         raise expired
 
-    def together(self, *calls: Callable[[], _T]) -> list[_T | ClusterError]:
+    def together(self, *calls: Callable[[], Any]) -> list[Any]:
         """What each of several calls returns or raises, made at the same time. An interrupt ends
         them all."""
         with ThreadPoolExecutor(_AT_ONCE) as pool:
@@ -251,7 +251,7 @@ class Kubectl:
         return process.returncode, out, said
 
 
-def _result(future: Future[_T]) -> _T | ClusterError:
+def _result(future: Future[Any]) -> Any:
     error = future.exception()
     if isinstance(error, ClusterError):
         return error

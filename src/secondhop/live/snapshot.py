@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from ipaddress import ip_network
+from itertools import chain
 from typing import Any, NamedTuple
 
 from ..errors import ClusterError
@@ -57,32 +58,25 @@ def take(kubectl: Kubectl, context: Context, namespace: str | None) -> Snapshot:
         Right("list", "endpointslices", _DISCOVERY, where),
         Right("list", "pods", namespace=where),
     ]
-    machines: list[Machine] = []
-
-    def node(item: Object) -> Object:
-        machines.append(machine(item))
-        return pruned(item)
-
-    read = [partial(kubectl.listed, right, pruned) for right in needed]
-    read.append(partial(kubectl.listed, Right("list", "nodes"), node))
-    optional = [
+    told = kubectl.together(
+        *(partial(kubectl.listed, right, pruned) for right in needed),
+        partial(kubectl.listed, Right("list", "nodes"), lambda node: (pruned(node), machine(node))),
         partial(kubectl.listed, Right("list", "networkpolicies", _NETWORKING, where), pruned),
-        partial(kubectl.listed, Right("list", "daemonsets", "apps"), _agent_only),
-    ]
-    told = kubectl.together(*read, *optional)
-    _refuse(told[: len(read)])
+        partial(kubectl.listed, Right("list", "daemonsets", "apps"), agent),
+    )
+    *objects, nodes, policies, agents = told
+    _refuse((*objects, nodes))
     unread: list[str] = []
     without: list[str] = []
-    policies = _had(told[-2], without) or []
-    daemonsets = _had(told[-1], unread) or []
-    items = [item for one in told[: len(read)] if isinstance(one, list) for item in one]
-    clues = Clues(tuple(machines), tuple(agent(one) for one in daemonsets), unread=tuple(unread))
+    items = [*chain(*objects), *(node for node, _ in nodes), *(_had(policies, without) or ())]
+    machines = tuple(machine for _, machine in nodes)
+    clues = Clues(machines, tuple(_had(agents, unread) or ()), unread=tuple(unread))
     clues = _configured(kubectl, clues)
     source = Source(f"context {context.name}", "")
     version, of_version = find_version(clues)
     return Snapshot(
         context=context,
-        documents=tuple(Document(item, source, start=0) for item in (*items, *policies)),
+        documents=tuple(Document(item, source, start=0) for item in items),
         machines=clues.machines,
         proxy=find_proxy(clues),
         network=find_network(clues),
@@ -90,15 +84,6 @@ def take(kubectl: Kubectl, context: Context, namespace: str | None) -> Snapshot:
         of_version=of_version,
         unread=(*clues.unread, *without),
     )
-
-
-def _agent_only(daemonset: Object) -> Object:
-    """Its identity and containers."""
-    metadata, template = daemonset["metadata"], daemonset["spec"]["template"]
-    return {
-        "metadata": {"name": metadata["name"], "namespace": metadata.get("namespace", "")},
-        "spec": {"template": {"spec": {"containers": template["spec"]["containers"]}}},
-    }
 
 
 def _configured(kubectl: Kubectl, clues: Clues) -> Clues:

@@ -45,6 +45,7 @@ def staged(kubectl: Kubectl, name: str, *, privileged: bool = False) -> Iterator
     """The namespace, for as long as the block runs; privileged: hostNetwork pods may be in it.
     SIGTERM ends the block as Ctrl-C does; what cleans up is ended by neither. ClusterError if it
     cannot be made, or will not go."""
+    failed: ClusterError | None = None
     with _interrupts() as interrupts:
         try:
             try:
@@ -52,9 +53,23 @@ def staged(kubectl: Kubectl, name: str, *, privileged: bool = False) -> Iterator
                 yield
             finally:
                 interrupts.heard = False
+        except ClusterError as error:
+            failed = error
+            raise
         finally:  # once more: an interrupt may have hit the line above
             interrupts.heard = False
-            strike(kubectl, [name])
+            _leave(kubectl, name, failed)
+
+
+def _leave(kubectl: Kubectl, name: str, failed: ClusterError | None) -> None:
+    """Remove the namespace. failed: what ended the block, which is told first."""
+    try:
+        strike(kubectl, [name])
+    except ClusterError as left:
+        if failed is None:
+            raise
+        told = f"{failed.message}\n{left.message}"
+        raise ClusterError(told, failed.remedy, failed.reason) from None
 
 
 def strike(kubectl: Kubectl, names: Sequence[str], seconds: float = _GONE_SECONDS) -> None:

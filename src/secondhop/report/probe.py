@@ -72,10 +72,11 @@ def _row(row: Judged) -> tuple[str, ...]:
     tried = row.tried
     seen = tried.observed.seen
     kinds = {"healthCheckNodePort": "health check ", "loadBalancerIP": "load balancer "}
+    kind = tried.flow.destination.kind
     same = " (from itself)" if tried.same_node else ""
     return (
-        f"{kinds.get(tried.flow.destination.kind, '')}{_address(row)}{same}",
-        _answer(tried.observed, tried.status if tried.flow.destination.kind in kinds else None),
+        f"{kinds.get(kind, '')}{_address(row)}{same}",
+        _answer(tried.observed, tried.status if kind == "healthCheckNodePort" else None),
         few(sorted({one.pod for one in seen if one.pod}), "pods", FEW) or "-",
         few(sorted({one.source_ip for one in seen}), "addresses", FEW) or "-",
         f"{quantile(ms, 0.5):.1f}" if (ms := tried.observed.connect_ms) else "-",

@@ -203,3 +203,31 @@ def test_what_cannot_be_meant(
     done = secondhop(*arguments)
     assert done.code == 2
     assert said in done.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("svc/web0",), "run makes a Service of its own"),
+        (("--all",), "--all is for a lab"),
+        (("--wait-timeouts",), "--wait-timeouts is for a lab"),
+        ((), "Nobody is there to agree"),
+        (("--yes", "-f", "{paste}"), "the objects are the cluster's"),
+        (("--yes",), "no verdict for proxy mode cilium"),
+    ],
+)
+def test_an_experiment_that_cannot_be_is_refused_before_anything_is_made(
+    secondhop: Secondhop,
+    kubectl: StandIn,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: tuple[str, ...],
+    said: str,
+) -> None:
+    kubectl.serve([*cluster(), daemon_set("cilium")])
+    monkeypatch.setattr("sys.stdin.isatty", lambda: False)
+    given = (each.format(paste=paste(tmp_path, cluster())) for each in arguments)
+    done = secondhop("run", "--context", "test", *given)
+    assert done.code == 2
+    assert said in " ".join(done.err.split())
+    assert not [words for words in kubectl.calls if "apply" in words]

@@ -2,6 +2,7 @@
 
 import os
 import signal
+from typing import Any
 
 import pytest
 
@@ -36,7 +37,7 @@ class Fake(Kubectl):
     def get(self, right: Right) -> Object | None:
         return self.there.get(right.name)
 
-    def listed(self, right: Right, keep: object) -> list[Object]:
+    def listed(self, right: Right, keep: object) -> list[Any]:
         assert callable(keep)
         return [keep(one) for one in self.there.values()]
 
@@ -117,7 +118,7 @@ def test_pods_that_do_not_come_say_why() -> None:
     }
 
     class Never(Fake):
-        def listed(self, right: Right, keep: object) -> list[Object]:
+        def listed(self, right: Right, keep: object) -> list[Any]:
             return [pod] if right.resource == "pods" else []
 
     with pytest.raises(ClusterError, match="ImagePullBackOff: no such image"):
