@@ -12,8 +12,9 @@ from conftest import Unprivileged
 from families import CLIENT, NODES, dual, only
 from support import deployment, enter, lab, pod, service, world
 
+from secondhop.experiment.events import Probed
 from secondhop.experiment.plan import flows
-from secondhop.experiment.run import Probed, run
+from secondhop.experiment.run import run
 from secondhop.lab.client import Lab
 from secondhop.manifests import World
 from secondhop.model.cluster import Cluster, Family, Protocol, ProxyMode, Service

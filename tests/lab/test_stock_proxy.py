@@ -14,7 +14,8 @@ from staying import Secondhop, gone
 from strangers_in_seats import DYING, DYING_WHEN_TOLD, IDLE_PROXY, VERSION, kube_bin, program
 from support import deployment, lab, random_world, service
 
-from secondhop.experiment.run import Probed, run
+from secondhop.experiment.events import Probed
+from secondhop.experiment.run import run
 from secondhop.lab.client import Lab
 from secondhop.model.cluster import ProxyMode
 

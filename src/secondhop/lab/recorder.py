@@ -71,10 +71,11 @@ async def record(lab: Embedded, place: str, flow: Flow) -> Recording:
         await asyncio.sleep(_AFTER_SECONDS)
         frames, dropped = _all(tap.read() for tap in taps)
         events, missed = _all(trace.read() for trace in traces.values())
-        rules: dict[Met, str] = {}
-        for name in traces:
-            if met := {e.met for e in events if f"node/{e.met.rule.node}" == name}:
-                rules |= await asyncio.to_thread(texts, places[name], met)
+        met: dict[str, set[Met]] = {}
+        for event in events:
+            met.setdefault(f"node/{event.met.rule.node}", set()).add(event.met)
+        looking = (asyncio.to_thread(texts, places[name], rules) for name, rules in met.items())
+        found = await asyncio.gather(*looking)
     finally:
         for trace in traces.values():
             trace.close()
@@ -91,7 +92,7 @@ async def record(lab: Embedded, place: str, flow: Flow) -> Recording:
         attempt.seen,
         tuple(frames[:_MOST_FRAMES]),
         tuple(events),
-        rules,
+        {one: text for part in found for one, text in part.items()},
         tuple(notes),
     )
 

@@ -111,6 +111,7 @@ class _Standing:
     def __init__(self, order: Order) -> None:
         self._order = order
         self._begun = time.time()
+        self._tracing = asyncio.Lock()
         self._own = {
             name: os.open(f"/proc/self/ns/{name}", os.O_RDONLY | os.O_CLOEXEC)
             for name in ("user", "pid")
@@ -230,7 +231,8 @@ class _Standing:
             case {"verb": "trace", "place": str(place), "flow": str(flow)}:
                 from .recorder import record
 
-                return Answer(packed(await record(self._lab, place, unpacked(flow))))
+                async with self._tracing:
+                    return Answer(packed(await record(self._lab, place, unpacked(flow))))
         raise UsageError("the lab does not know this question", "Use `secondhop lab --help`.")
 
     async def _cluster(self) -> Cluster:

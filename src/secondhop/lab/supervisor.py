@@ -24,6 +24,7 @@ from .nodeapi import embedded
 from .probe import Prober, answers
 from .staging import Stage, verdicts
 from .stockproxy import version
+from .unroutable import answer_unroutable
 
 
 def main(channel: socket.socket, make: Callable[[], object] | None = None) -> None:
@@ -137,8 +138,6 @@ class Supervisor:
     async def _bring(self, flows: Sequence[Flow]) -> None:
         """Let the network outside bring each flow where it shall."""
         if not self._answers_all and not all(flow.is_reference for flow in flows):
-            from .unroutable import answer_unroutable  # the reference experiment needs none of it
-
             await answer_unroutable(self._lab.wiring.router)
             self._answers_all = True
         for flow in flows:
