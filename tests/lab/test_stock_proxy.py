@@ -98,6 +98,7 @@ def test_a_lab_that_stays_keeps_what_it_says(
 ) -> None:
     lab = lab_file(tmp_path, program(tmp_path / "kube-proxy", IDLE_PROXY))
     assert secondhop("lab", "up", "-f", lab).returncode == 0
+    assert f"\n  kube-proxy: {tmp_path / 'kube-proxy'}\n" in secondhop("lab", "status").stdout
     log = root / "secondhop/default/kube-proxy-xjp1.log"
     wanted = {"ADDED Service", "ADDED Node", "BOOKMARK EndpointSlice"}
     patience = time.monotonic() + 20

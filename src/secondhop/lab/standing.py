@@ -74,6 +74,12 @@ class Order:
     kube_proxy: str | None = None
     control_plane: Path | None = None
 
+    @property
+    def seats(self) -> list[str]:
+        """Who sits in seats of ours."""
+        taken = {"control plane": self.control_plane, "kube-proxy": self.kube_proxy}
+        return [f"{seat}: {program}" for seat, program in taken.items() if program is not None]
+
 
 def main(order: Order, channel: socket.socket, control: socket.socket, api: socket.socket) -> None:
     """Live until killed. What is told on the channel, and how this ends, says `keeper`."""
@@ -249,6 +255,7 @@ class _Standing:
             "url": self._url,
             "seconds": time.time() - self._begun,
             "memoryMiB": _memory_mib(),
+            "seats": self._order.seats,
             "nodes": [{"name": meta(node)[1], "ready": is_true(node, "Ready")} for node in nodes],
             "pods": {"all": len(pods), "ready": sum(is_true(pod, "Ready") for pod in pods)},
             "services": len((await self._lab.api.list("Service")).items),
