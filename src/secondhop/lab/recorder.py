@@ -112,11 +112,14 @@ class _Noting(Refusals):
 
     def __init__(self, refusals: Refusals, protocol: Protocol) -> None:
         self._refusals, self._protocol = refusals, protocol
-        self.sending = refusals.sending
+
+    async def turn(self) -> None:
+        """See Refusals."""
+        await self._refusals.turn()
 
     @contextlib.contextmanager
     def expect(self, packet: Packet) -> Iterator[asyncio.Future[Refusal]]:
         """See Refusals."""
-        self.sent = Addresses(*packet, self._protocol)
+        self.sent = Addresses(*packet[:4], self._protocol)
         with self._refusals.expect(packet) as future:
             yield future
