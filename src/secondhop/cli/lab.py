@@ -64,7 +64,7 @@ def up(
 ) -> None:
     """Start a lab; returns when every node is Ready, and leaves it in the background."""
     from ..lab import keeper
-    from ..lab.program import missing_package
+    from ..lab.named import missing_package
     from ..lab.state import State
 
     try:
