@@ -44,6 +44,7 @@ from .faults import inject
 from .forward import forwarding
 from .nodeapi import listeners
 from .process import Process
+from .state import write_secret
 from .stockproxy import Stock
 from .timing import timing
 
@@ -130,7 +131,7 @@ class _Standing:
         self._url = f"https://127.0.0.1:{port}"
         credentials = make_credentials(["127.0.0.1", "localhost"])
         config = kubeconfig(f"lab-{order.name}", self._url, credentials)
-        _write_secret(order.kubeconfig, config)
+        write_secret(order.kubeconfig, config)
         folder, stock = order.kubeconfig.parent, None
         if order.kube_proxy is not None:
             stock = Stock(order.kube_proxy, config, folder)
@@ -319,12 +320,6 @@ def _settings(order: Order) -> Settings:
         pool=order.described.balancer.pool,
         kube_version=order.base.kube_version,
     )
-
-
-def _write_secret(path: Path, text: str) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    with open(descriptor, "w") as file:
-        file.write(text)
 
 
 def _memory_mib() -> float:
