@@ -8,16 +8,23 @@ import socket
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
+from serving import listener
 from support import lab as lab_document
 from support import sandboxed, world
 
 from secondhop.apiserver.agent import LogOptions
 from secondhop.apiserver.bootstrap import bootstrap
+from secondhop.apiserver.http.app import App
+from secondhop.apiserver.http.credentials import make_credentials, server_context
+from secondhop.apiserver.http.serve import serving
 from secondhop.client import Object
 from secondhop.client.api import Deletion
+from secondhop.client.kubeconfig import Access
+from secondhop.client.url import UrlApi
 from secondhop.controllers.loop import Settings
 from secondhop.controllers.run import run as run_controllers
 from secondhop.errors import ApiError
+from secondhop.lab.controlplane import loopback_up
 from secondhop.lab.embedded import Embedded, PodAgent
 from secondhop.lab.timing import Timing
 from secondhop.manifests.lab_balancer import Balancer
@@ -125,13 +132,26 @@ def living(
     nodes: list[dict[str, Any]] = NODES,
     settings: Settings | None = None,
     balancer: Balancer | None = None,
+    over_https: bool = False,
 ) -> T:
-    """Run a test's body beside a cluster whose nodes are ready; the cluster must outlive it."""
+    """Run a test's body beside a cluster whose nodes are ready; the cluster must outlive it.
+
+    over_https: kubelets, proxies, controllers and the body reach the API by a URL.
+    """
 
     async def play() -> T:
-        base = world(lab_document(nodes)).cluster
-        lab = Embedded(base, timing, balancer)
-        bootstrap(lab.server, base.cni.service_cidrs[0])
+        async with contextlib.AsyncExitStack() as stack:
+            base = world(lab_document(nodes)).cluster
+            if over_https:
+                lab = await _over_https(
+                    stack, lambda api: Embedded(base, timing, balancer, api=api)
+                )
+            else:
+                lab = Embedded(base, timing, balancer)
+            bootstrap(lab.server, base.cni.service_cidrs[0])
+            return await live(lab)
+
+    async def live(lab: Embedded) -> T:
         life = Life(lab)
         controllers = run_controllers(lab.api, settings or Settings())
         running: asyncio.Future[Any] = asyncio.gather(lab.run(), controllers)
@@ -146,6 +166,22 @@ def living(
         return result
 
     return sandboxed(lambda: asyncio.run(play()))
+
+
+async def _over_https(
+    stack: contextlib.AsyncExitStack, make: Callable[[UrlApi], Embedded]
+) -> Embedded:
+    """A cluster whose parts are clients of its own server."""
+    loopback_up()
+    bound = listener()
+    port = bound.getsockname()[1]
+    credentials = make_credentials(["127.0.0.1"])
+    access = Access(f"https://127.0.0.1:{port}", credentials.authority, credentials.token)
+    api = await stack.enter_async_context(UrlApi(access))
+    lab = make(api)
+    app = App(lab.server, PodAgent(api, lab.kubelets), credentials, [f"127.0.0.1:{port}"])
+    await stack.enter_async_context(serving(app, [bound], server_context(credentials)))
+    return lab
 
 
 async def _acted(life: Life, body: Callable[[Life], Awaitable[T]], nodes: int) -> T:

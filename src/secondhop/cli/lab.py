@@ -6,11 +6,12 @@ import os
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..errors import EnvironmentUnable, UsageError
+from ..errors import UsageError
 from .laborder import WHOAMI_PORT
 from .source import Input
 
@@ -47,26 +48,42 @@ def command() -> None:
 @click.option(
     "--pods", type=click.IntRange(0, 10_000), default=0, help="A Deployment of that many whoami."
 )
+@click.option(
+    "--control-plane",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="etcd, kube-apiserver, kube-controller-manager and kube-scheduler from there, not ours.",
+)
 def up(
-    name: str, files: tuple[str, ...], namespace: str | None, nodes: int | None, pods: int
+    name: str,
+    files: tuple[str, ...],
+    namespace: str | None,
+    nodes: int | None,
+    pods: int,
+    control_plane: Path | None,
 ) -> None:
     """Start a lab; returns when every node is Ready, and leaves it in the background."""
     from ..lab import keeper
+    from ..lab.named import missing_package
     from ..lab.state import State
 
     try:
         from ..lab import standing  # before the fork: what is loaded now is loaded once
     except ModuleNotFoundError as error:
-        raise EnvironmentUnable(
-            f"a lab that stays needs the Python package {error.name}",
-            "Install what it needs: `pip install 'secondhop[lab]'`, or in a clone `make setup`.",
-        ) from None
+        raise missing_package("a lab that stays", error) from None
+    from ..lab.controlplane import expect_programs
     from .laborder import order
 
+    if control_plane is not None:
+        control_plane = control_plane.absolute()
+        expect_programs(control_plane)
     state = State(name)
-    wanted, left_out = order(state, Input(files, namespace), nodes, pods)
+    wanted, left_out = order(state, Input(files, namespace), nodes, pods, control_plane)
     if left_out:
         click.echo(f"not applied, the lab has no such kinds: {', '.join(left_out)}", err=True)
+
+    if control_plane is not None and wanted.described.placement:
+        click.echo("kube-scheduler knows no placement of a Lab: say it in the pods' spec", err=True)
 
     def main(*sockets: Any) -> None:
         standing.main(wanted, *sockets)
@@ -133,6 +150,8 @@ def status(name: str) -> None:
             click.echo(f"  node {node['name']} is not Ready")
     pods = told["pods"]
     click.echo(f"  {pods['ready']} of {pods['all']} pods ready, {told['services']} Services")
+    for seat in told["seats"]:
+        click.echo(f"  {seat}")
     click.echo(f"  up for {told['seconds']:.0f} s, {told['memoryMiB']:.0f} MiB")
 
 

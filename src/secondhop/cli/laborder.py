@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import UsageError
@@ -30,10 +31,14 @@ WHOAMI_PORT = 30080
 _SERVERS_OWN = ("uid", "resourceVersion", "creationTimestamp", "generation", "managedFields")
 
 
-def order(state: State, given: Input, nodes: int | None, pods: int) -> tuple[Order, Sequence[str]]:
+def order(
+    state: State, given: Input, nodes: int | None, pods: int, control_plane: Path | None
+) -> tuple[Order, Sequence[str]]:
     """The lab that the options ask for, and the kinds of the input that it does not have. Raises
-    ManifestError, UsageError."""
+    ManifestError, UsageError, EnvironmentUnable."""
+    from ..lab.named import named_program
     from ..lab.standing import Order
+    from ..lab.stockproxy import version
     from ..manifests import reference_lab
     from ..manifests.read import Document, Source
 
@@ -51,7 +56,19 @@ def order(state: State, given: Input, nodes: int | None, pods: int) -> tuple[Ord
     wanted = [*objects(documents, given.home), *(_whoami(pods) if pods else ())]
     kinds = dict.fromkeys(str(d.object.get("kind")) for d in documents)
     left_out = [kind for kind in kinds if kind not in (*_APPLIED, *_KNOWN)]
-    ordered = Order(state.name, world.cluster, world.lab, wanted, state.kubeconfig)
+    kube_proxy = world.lab.external_proxy
+    if kube_proxy is not None:
+        kube_proxy = named_program(kube_proxy, "proxy.external")
+        version(kube_proxy)
+    ordered = Order(
+        state.name,
+        world.cluster,
+        world.lab,
+        wanted,
+        state.kubeconfig,
+        kube_proxy,
+        control_plane,
+    )
     return ordered, left_out
 
 

@@ -169,6 +169,13 @@ class UrlApi:
         done = await self._ask("DELETE", path, head | body)
         return before if done.get("kind") == "Status" else done
 
+    async def ready(self) -> bool:
+        """Whether the server says that it is ready for everything."""
+        try:
+            return (await self._http.get("readyz")).is_success
+        except httpx.TransportError as error:
+            raise _unreachable(error) from error
+
     async def _ask(
         self,
         method: str,

@@ -36,6 +36,7 @@ from ..predict.failover import Losses
 from ..predict.path import Paths
 from ..predict.share import Sender, shares
 from .chance import binomial, chi_square
+from .fit import stock_proxy
 
 Object: TypeAlias = dict[str, object]
 
@@ -110,7 +111,7 @@ class _Comparing:
     def all(self) -> Iterator[Doing | Comparison]:
         """The whole."""
         of, plan, stage = self._of, self._plan, self._stage
-        lab = of.world.lab
+        lab = replace(of.world.lab, external_proxy=stock_proxy(of.world))
         self._total = plan.seconds(len(of.policies), lab.node_grace_seconds)
         yield self._doing("building the lab")
         twins = [_twin(of, policy) for policy in of.policies]

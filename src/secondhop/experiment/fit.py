@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..errors import EnvironmentUnable, UsageError
+from ..errors import UsageError
+from ..lab.named import named_program
 from ..lab.workloads import is_whoami, listeners, workloads
 from ..manifests import World
 from ..model.cluster import Address, Cluster, Endpoint, Node, Pod, Service, ServicePort
@@ -15,17 +16,18 @@ _EXPLAIN = "`secondhop explain` predicts it all the same."
 
 
 def refuse_unfit(world: World, service: Service) -> None:
-    """Raises UsageError with everything in the input that the lab cannot be, EnvironmentUnable for
-    what it cannot be yet."""
+    """Raises UsageError with everything in the input that the lab cannot be."""
     cluster = world.cluster
-    if world.lab.external_proxy:
-        raise EnvironmentUnable(
-            "the lab cannot yet put a stock kube-proxy in its proxy's seat",
-            "Leave proxy.external out of the Lab file: the built-in one writes the same rules.",
-        )
     problems = [*_nodes(cluster)] or [*_pods(cluster)] or [*_endpoints(cluster, service)]
     if problems:
         raise UsageError("\n".join(problems), _EXPLAIN)
+
+
+def stock_proxy(world: World) -> str | None:
+    """Absolute path of the kube-proxy that the Lab names, if it does. Raises EnvironmentUnable if
+    it is not there or cannot be executed."""
+    named = world.lab.external_proxy
+    return None if named is None else named_program(named, "proxy.external")
 
 
 def limits(cluster: Cluster, service: Service, *, everything: bool) -> Iterator[str]:

@@ -14,7 +14,7 @@ from ..model.fate import Outcome, Trial
 from ..model.flow import Flow
 from ..predict import predict
 from .events import Applied, Event, Held, Probed
-from .fit import refuse_unfit
+from .fit import refuse_unfit, stock_proxy
 from .plan import flows, policies
 
 ATTEMPTS = 12
@@ -43,7 +43,8 @@ def run(
     """
     plan(world.cluster, service)
     refuse_unfit(world, service)
-    world = with_readiness(_placed(world), lab.start(world.cluster))
+    kube_proxy = stock_proxy(world)
+    world = with_readiness(_placed(world), lab.start(world.cluster, kube_proxy))
     for number, policy in enumerate(policies(service)):
         cluster = under(world.cluster, service, policy)
         lab.program(cluster)

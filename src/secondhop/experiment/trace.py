@@ -17,7 +17,7 @@ from ..model.flow import Flow
 from ..model.trace import Addresses, Recording, Station, Trace, Way, pod_place
 from ..predict import predict
 from ..predict.path import ROUTER, Delivery, Hop, Paths, Trail
-from .fit import refuse_unfit
+from .fit import refuse_unfit, stock_proxy
 
 _ENDS = "ends"
 
@@ -36,7 +36,7 @@ def on_new_lab(lab: Lab, world: World, service: Service | None, flow: Flow, plac
     for one in world.cluster.services if service is None else (service,):
         refuse_unfit(world, one)
     placed = replace(world, cluster=replace(world.cluster, workloads=()))
-    cluster = with_readiness(placed, lab.start(world.cluster)).cluster
+    cluster = with_readiness(placed, lab.start(world.cluster, stock_proxy(world))).cluster
     lab.program(cluster)
     return compare(cluster, service, flow, lab.trace(place, flow))
 

@@ -10,9 +10,9 @@ from .. import __version__
 from ..model.fate import HealthAnswer
 
 
-async def get(sock: socket.socket, host: str) -> str:
-    """`GET /` as curl would ask; the body. Raises ValueError if the reply is not HTTP."""
-    _, body = await _ask(sock, host, "/")
+async def get(sock: socket.socket, host: str, path: str = "/") -> str:
+    """GET as curl would ask; the body. Raises ValueError if the reply is not HTTP."""
+    _, body = await _ask(sock, host, path)
     return body
 
 

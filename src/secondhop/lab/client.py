@@ -83,15 +83,15 @@ class Lab:
     ) -> None:
         self._sandbox.close()
 
-    def start(self, cluster: Cluster) -> Mapping[str, bool]:
+    def start(self, cluster: Cluster, kube_proxy: str | None = None) -> Mapping[str, bool]:
         """Build this cluster and start its pods, once; which of them, by `namespace/name`, are
-        ready.
+        ready. kube_proxy: path of a stock one for every node, None for our own.
 
         Raises EnvironmentUnable where the kernel refuses the namespaces, LabError when building
         fails.
         """
         self.pid = self._sandbox.born()
-        self._send("start", cluster)
+        self._send("start", cluster, kube_proxy)
         answer: tuple[Mapping[str, bool], list[str]] = self._receive()
         ready, self.notes = answer
         return ready

@@ -13,7 +13,7 @@ from ..apiserver.agent import Execution, LogOptions
 from ..apiserver.local import LocalApi
 from ..apiserver.server import Server
 from ..apiserver.store import Store
-from ..client import Object
+from ..client import Api, Object
 from ..controllers.events import Recorder
 from ..errors import ApiError, LabError
 from ..model.cluster import Address, Cluster
@@ -24,6 +24,7 @@ from .proxy import NodeProxy
 from .proxyloop import ProxyLoop
 from .router import Router
 from .rtnetlink import Netlink
+from .stockproxy import Stock, StockProxy
 from .timing import USUAL, Timing
 from .uplink import Uplink
 from .view import View
@@ -39,10 +40,17 @@ _PATIENCE = 3.0
 
 class Embedded:
     """A cluster of nodes whose store is empty. base: its machines, network and proxy settings.
-    timing: the kubelets'. balancer: what stands outside; None: nothing."""
+    timing: the kubelets'. balancer: what stands outside; None: nothing. stock: the kube-proxy in
+    the proxies' seats, None for our own. api: what everybody uses in place of the own server."""
 
     def __init__(
-        self, base: Cluster, timing: Timing = USUAL, balancer: Balancer | None = None
+        self,
+        base: Cluster,
+        timing: Timing = USUAL,
+        balancer: Balancer | None = None,
+        *,
+        stock: Stock | None = None,
+        api: Api | None = None,
     ) -> None:
         self.wiring = Wiring(base)
         self.router = Router(self.wiring, base)
@@ -50,7 +58,7 @@ class Embedded:
         self.arrivals: Arrivals = {}
         self.store = Store()
         self.server = Server(self.store, base.cni.service_cidrs)
-        self.api = LocalApi(self.server)
+        self.api: Api = api or LocalApi(self.server)
         self._events = Recorder(self.api, time.time)
         self.view = View(self.api, base)
         self.kubelets = {
@@ -64,14 +72,15 @@ class Embedded:
             )
             for node in base.nodes
         }
-        self.proxies = {
-            name: ProxyLoop(
-                name,
-                NodeProxy(netlink.namespace, self.refusals.report, self._tell),
-                self._tell,
-                self._turn,
-            )
+        seats = {
+            name: StockProxy(netlink.namespace, stock)
+            if stock
+            else NodeProxy(netlink.namespace, self.refusals.report, self._tell)
             for name, netlink in self.wiring.nodes.items()
+        }
+        self._stock = [seat for seat in seats.values() if isinstance(seat, StockProxy)]
+        self.proxies = {
+            name: ProxyLoop(name, seat, self._tell, self._turn) for name, seat in seats.items()
         }
         self._balancer: LoadBalancer | None = None
         if balancer is not None:
@@ -90,6 +99,8 @@ class Embedded:
             group.create_task(self.view.run())
             for proxy in self.proxies.values():
                 group.create_task(proxy.run(self.view))
+            for stock in self._stock:
+                group.create_task(stock.ended())
             if self._balancer is not None:
                 group.create_task(self._balancer.run())
 
@@ -137,7 +148,7 @@ class _Cables:
 class PodAgent:
     """The way to every pod: to the kubelet of its node."""
 
-    def __init__(self, api: LocalApi, kubelets: Mapping[str, Kubelet]) -> None:
+    def __init__(self, api: Api, kubelets: Mapping[str, Kubelet]) -> None:
         self._api, self._kubelets = api, kubelets
 
     async def logs(

@@ -4,6 +4,7 @@ and count."""
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -20,6 +21,7 @@ from ..model.cluster import Address, Cluster, Service
 from .embedded import Embedded, first_of
 from .faults import inject
 from .load import Load, Shot, handshakes
+from .nodeapi import embedded
 from .timing import timing
 
 if TYPE_CHECKING:
@@ -62,6 +64,7 @@ class Rehearsal:
     _lab: Embedded
 
     def __init__(self) -> None:
+        self._seated = contextlib.AsyncExitStack()
         self._loads: dict[str, Load] = {}
         self._notices: list[Notice] = []
 
@@ -70,7 +73,9 @@ class Rehearsal:
         base, described = script.base, script.described
         grace = described.node_grace_seconds
         self._one_place = described.balancer.kind == "single-node"
-        self._lab = Embedded(base, timing(grace), described.balancer)
+        self._lab = await self._seated.enter_async_context(
+            embedded(base, described.external_proxy, timing(grace), described.balancer)
+        )
         bootstrap(self._lab.server, base.cni.service_cidrs[0])
         settings = Settings(
             placement=described.placement,

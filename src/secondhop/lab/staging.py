@@ -104,6 +104,7 @@ def service(one: Service) -> Object:
         "type": one.type,
         "clusterIP": str(one.cluster_ips[0]) if one.cluster_ips else "None",
         "clusterIPs": [str(ip) for ip in one.cluster_ips] or ["None"],
+        "ipFamilies": [_FAMILY[ip.version] for ip in one.cluster_ips],
         "ports": [
             {
                 "name": port.name,

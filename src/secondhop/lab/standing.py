@@ -13,18 +13,23 @@ import socket
 import time
 import traceback
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from ..apiserver.bootstrap import bootstrap
 from ..apiserver.http.app import App
-from ..apiserver.http.credentials import make_credentials, server_context
+from ..apiserver.http.credentials import Credentials, make_credentials, server_context
 from ..apiserver.http.kubeconfig import kubeconfig
 from ..apiserver.http.serve import serving
-from ..client import Object, meta
+from ..client import Api, Object, meta
+from ..controllers.balancer import LoadBalancers
 from ..controllers.conditions import is_true
+from ..controllers.eligibility import taints_of
 from ..controllers.loop import Settings
+from ..controllers.nodes import NOT_READY
+from ..controllers.run import CONTROLLERS
 from ..controllers.run import run as run_controllers
 from ..errors import ApiError, LabError, SecondhopError, UsageError
 from ..manifests import Lab
@@ -32,9 +37,15 @@ from ..manifests.stored import stored_pods
 from ..model.cluster import Cluster
 from . import linux
 from .control import Answer, packed, serve, unpacked
+from .controlplane import ControlPlane
+from .daemon import Daemon
 from .embedded import Embedded, PodAgent, first_of
 from .faults import inject
+from .forward import forwarding
+from .nodeapi import listeners
 from .process import Process
+from .state import write_secret
+from .stockproxy import Stock
 from .timing import timing
 
 _READY_SECONDS = 60.0
@@ -52,13 +63,23 @@ _CONTAINER = (
 @dataclass(frozen=True, slots=True)
 class Order:
     """A lab as it was asked for. described: what its Lab document says. objects: to be created once
-    the nodes are ready. kubeconfig: the file to be written."""
+    the nodes are ready. kubeconfig: the file to be written, in a folder that goes with the lab.
+    kube_proxy, control_plane: absolute paths of a stock kube-proxy, and of the folder that has the
+    programs of the real control plane; None for our own."""
 
     name: str
     base: Cluster
     described: Lab
     objects: Sequence[Object]
     kubeconfig: Path
+    kube_proxy: str | None = None
+    control_plane: Path | None = None
+
+    @property
+    def seats(self) -> list[str]:
+        """Who sits in seats of ours."""
+        taken = {"control plane": self.control_plane, "kube-proxy": self.kube_proxy}
+        return [f"{seat}: {program}" for seat, program in taken.items() if program is not None]
 
 
 def main(order: Order, channel: socket.socket, control: socket.socket, api: socket.socket) -> None:
@@ -107,35 +128,68 @@ class _Standing:
         """Build it, tell that it is ready, and stay."""
         order = self._order
         port = api.getsockname()[1]
-        credentials = make_credentials(["127.0.0.1", "localhost"])
-        self._lab = Embedded(
-            order.base, timing(order.described.node_grace_seconds), order.described.balancer
-        )
-        bootstrap(self._lab.server, order.base.cni.service_cidrs[0], port)
-        inside = self._lab.wiring.client.namespace.socket(socket.AF_INET, socket.SOCK_STREAM)
-        inside.bind(("127.0.0.1", port))
-        inside.listen(128)
         self._url = f"https://127.0.0.1:{port}"
-        agent = PodAgent(self._lab.api, self._lab.kubelets)
-        hosts = [f"127.0.0.1:{port}", f"localhost:{port}"]
-        app = App(self._lab.server, agent, credentials, hosts)
-        _write_secret(order.kubeconfig, kubeconfig(f"lab-{order.name}", self._url, credentials))
-        async with (
-            serving(app, [api, inside], server_context(credentials)),
-            asyncio.TaskGroup() as group,
-        ):
+        credentials = make_credentials(["127.0.0.1", "localhost"])
+        config = kubeconfig(f"lab-{order.name}", self._url, credentials)
+        write_secret(order.kubeconfig, config)
+        folder, stock = order.kubeconfig.parent, None
+        if order.kube_proxy is not None:
+            stock = Stock(order.kube_proxy, config, folder)
+        async with contextlib.AsyncExitStack() as stack:
+            if order.control_plane is None:
+                answering = self._ours(api, credentials, stock)
+                daemons: Sequence[Daemon] = ()
+                controllers = CONTROLLERS
+            else:
+                grace = order.described.node_grace_seconds
+                plane = ControlPlane(
+                    order.control_plane, folder / "control-plane", port, credentials, config, grace
+                )
+                running = plane.running(order.base, lambda doing: tell(doing=doing))
+                client, daemons = await stack.enter_async_context(running)
+                self._lab = self._embedded(stock, client)
+                answering = forwarding(self._listeners(api), port)
+                controllers = (LoadBalancers,)
+            await stack.enter_async_context(answering)
+            group = await stack.enter_async_context(asyncio.TaskGroup())
+            for daemon in daemons:
+                group.create_task(daemon.ended())
             group.create_task(self._lab.run())
-            group.create_task(run_controllers(self._lab.api, _settings(order)))
+            group.create_task(run_controllers(self._lab.api, _settings(order), controllers))
             group.create_task(serve(control, self._answer))
             group.create_task(_reap())
             await self._ready(tell)
+
+    def _ours(
+        self, api: socket.socket, credentials: Credentials, stock: Stock | None
+    ) -> AbstractAsyncContextManager[None]:
+        """The embedded cluster with a server of its own; answers in that context."""
+        base, port = self._order.base, api.getsockname()[1]
+        self._lab = self._embedded(stock)
+        bootstrap(self._lab.server, base.cni.service_cidrs[0], port)
+        agent = PodAgent(self._lab.api, self._lab.kubelets)
+        hosts = [f"127.0.0.1:{port}", f"localhost:{port}"]
+        app = App(self._lab.server, agent, credentials, hosts)
+        return serving(app, self._listeners(api), server_context(credentials))
+
+    def _embedded(self, stock: Stock | None, api: Api | None = None) -> Embedded:
+        described = self._order.described
+        quickly = timing(described.node_grace_seconds)
+        return Embedded(self._order.base, quickly, described.balancer, stock=stock, api=api)
+
+    def _listeners(self, api: socket.socket) -> list[socket.socket]:
+        """Where the API is: on this machine, in the client and, if somebody asks there, on every
+        node, at the same port."""
+        port, wiring = api.getsockname()[1], self._lab.wiring
+        on_nodes = listeners(wiring.nodes.values(), port) if self._order.kube_proxy else []
+        return [api, *listeners([wiring.client], port), *on_nodes]
 
     async def _ready(self, tell: Any) -> None:
         wanted = len(self._order.base.nodes)
         tell(doing=f"waiting for {wanted} node{'s' if wanted > 1 else ''}")
         try:
             async with asyncio.timeout(_READY_SECONDS):
-                while sum(is_true(node, "Ready") for node in await self._nodes()) < wanted:
+                while sum(map(_takes_pods, await self._nodes())) < wanted:
                     await asyncio.sleep(0.01)
         except TimeoutError:
             raise LabError(
@@ -202,6 +256,7 @@ class _Standing:
             "url": self._url,
             "seconds": time.time() - self._begun,
             "memoryMiB": _memory_mib(),
+            "seats": self._order.seats,
             "nodes": [{"name": meta(node)[1], "ready": is_true(node, "Ready")} for node in nodes],
             "pods": {"all": len(pods), "ready": sum(is_true(pod, "Ready") for pod in pods)},
             "services": len((await self._lab.api.list("Service")).items),
@@ -238,6 +293,11 @@ class _Standing:
         )
 
 
+def _takes_pods(node: Object) -> bool:
+    """Whether it is Ready, and the controllers have heard of it."""
+    return is_true(node, "Ready") and NOT_READY not in {t["key"] for t in taints_of(node)}
+
+
 async def _reap() -> None:
     """Wait for the orphans of `lab exec`, whose parent is the first process of this pid namespace.
     A child of our own is waited for at once by who started it."""
@@ -260,12 +320,6 @@ def _settings(order: Order) -> Settings:
         pool=order.described.balancer.pool,
         kube_version=order.base.kube_version,
     )
-
-
-def _write_secret(path: Path, text: str) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    with open(descriptor, "w") as file:
-        file.write(text)
 
 
 def _memory_mib() -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import pickle
 import resource
@@ -19,8 +20,10 @@ from .capture import Arrival
 from .client import LENGTH, failure, framed
 from .embedded import Embedded, first_of
 from .netns import Namespace
+from .nodeapi import embedded
 from .probe import Prober, answers
 from .staging import Stage, verdicts
+from .stockproxy import version
 
 
 def main(channel: socket.socket, make: Callable[[], object] | None = None) -> None:
@@ -62,20 +65,29 @@ class Supervisor:
 
     def __init__(self) -> None:
         self._held: list[socket.socket] = []
+        self._seated = contextlib.AsyncExitStack()
         self._answers_all = False
 
-    async def start(self, cluster: Cluster) -> tuple[dict[str, bool], list[str]]:
+    async def start(
+        self, cluster: Cluster, kube_proxy: str | None
+    ) -> tuple[dict[str, bool], list[str]]:
         """Build the cluster, start its pods; which of them became ready, by `namespace/name`, and
-        what is out of the ordinary."""
+        what is out of the ordinary. kube_proxy: path of a stock one, None for our own."""
         self._cluster = cluster
-        self._lab = Embedded(cluster)
+        own = []
+        if kube_proxy is not None:
+            own.append(
+                f"kube-proxy is a stock one, {version(kube_proxy)} ({kube_proxy}): its rules report"
+                " no drops, so each was waited out"
+            )
+        self._lab = await self._seated.enter_async_context(embedded(cluster, kube_proxy))
         self._stage = Stage(self._lab.store)
         self._stage.furnish(cluster)
         self._living = asyncio.create_task(self._lab.run())
         ready, notes = await self._alive(verdicts(self._lab.api, cluster))
         if unset := ", ".join(dict.fromkeys(self._lab.wiring.unset)):
             notes.append(f"not to be set here, so rejections may take a second: {unset}")
-        return ready, notes
+        return ready, [*own, *notes]
 
     async def program(self, cluster: Cluster) -> None:
         """Let the API say what these objects say, until every node's kernel agrees."""
