@@ -32,6 +32,8 @@ bench: setup-dev      ## ratios to the floor; the API's requests and watches
 	.venv/bin/python bench/api.py
 	.venv/bin/python bench/lab.py
 	.venv/bin/python bench/rules.py
+	.venv/bin/python bench/sync.py
+	.venv/bin/python bench/live.py
 	.venv/bin/python bench/trace.py
 
 clean:                ## what setup and the tools made in this checkout

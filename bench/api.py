@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""The lab's API over HTTPS: from nothing to its first answer, requests a second, watches told.
+"""The lab's API over HTTPS: from nothing to its first answer, requests a second, watches told, and
+what thousands of objects that come and go leave behind.
 
 A client in a process of its own asks a server that has one core, as it does in a lab. Writes
 nothing; docs/benchmarks.md keeps the figures worth keeping. Run it by `make bench`.
@@ -19,6 +20,7 @@ from secondhop.client.kubeconfig import Access
 
 STARTS, PODS, REQUESTS, CHANGES = 15, 50, 1000, 500
 WATCHERS = (1, 10, 50)
+COMING, AT_A_TIME = 20_000, 8
 _EVENT = b'"type":"MODIFIED"'
 
 
@@ -152,6 +154,39 @@ async def events_a_second(access: Access, watchers: int) -> float:
         return watchers * CHANGES / (time.perf_counter() - start)
 
 
+async def objects_a_second(access: Access, number: int) -> float:
+    """Pods made and deleted, while one watch is told and another never reads what it is told."""
+    pods = "/api/v1/namespaces/default/pods"
+
+    async def some(part: int) -> None:
+        async with Client(access) as client:
+            for n in range(number // AT_A_TIME):
+                name = f"coming-{part}-{n}"
+                await client.ask("POST", pods, "application/json", json.dumps(pod(name)))
+                await client.ask("DELETE", f"{pods}/{name}")
+
+    async def watch() -> None:
+        while await watching.reader.read(1 << 20):
+            pass
+
+    async with Client(access) as watching, Client(access) as idle:
+        watching.send("GET", f"{pods}?watch=1")
+        idle.send("GET", f"{pods}?watch=1")
+        idle.reader._transport.pause_reading()  # type: ignore[attr-defined]
+        told = asyncio.create_task(watch())
+        start = time.perf_counter()
+        await asyncio.gather(*map(some, range(AT_A_TIME)))
+        rate = number / (time.perf_counter() - start)
+        told.cancel()
+        return rate
+
+
+def resident(pid: int) -> float:
+    """MiB."""
+    with open(f"/proc/{pid}/statm") as file:
+        return int(file.read().split()[1]) * 4096 / (1 << 20)
+
+
 def main() -> None:
     times = []
     for _ in range(STARTS):
@@ -169,6 +204,15 @@ def main() -> None:
     for watchers in WATCHERS:
         rate = asyncio.run(events_a_second(access, watchers))
         print(f"{watchers:3} watches told      {rate:9.0f} events/s")
+    before = resident(process.pid)
+    asyncio.run(objects_a_second(access, COMING // 4))
+    quarter = resident(process.pid)
+    rate = asyncio.run(objects_a_second(access, COMING))
+    after = resident(process.pid)
+    print(f"{COMING} Pods come and go {rate:5.0f} objects/s, two writes each")
+    print(
+        f"resident          {before:.0f} MiB, after {COMING // 4}: {quarter:.0f}, then {after:.0f}"
+    )
     ended(process)
 
 

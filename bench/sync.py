@@ -56,6 +56,8 @@ API_PORT, OLD, NEW = 6443, 8080, 8081
 NODE_PORTS = 2500
 RESET = struct.pack("ii", 1, 0)
 """SO_LINGER: close at once, so that no port is left waiting."""
+IDLE = 2.0
+"""Seconds after which a connection to the API is not used again: it hangs up after five."""
 LOG = 5000
 """Characters of what a proxy said that are worth showing."""
 SBIN = ":/usr/local/sbin:/usr/sbin:/sbin"
@@ -191,21 +193,25 @@ class Api:
     def __init__(self, namespace: Namespace, access: Path) -> None:
         from secondhop.client.kubeconfig import read_kubeconfig
 
-        self._access = read_kubeconfig(access)
-        tls = ssl.create_default_context(cadata=self._access.authority)
+        self._access, self._namespace, self._used = read_kubeconfig(access), namespace, 0.0
+        self._tls = tls = ssl.create_default_context(cadata=self._access.authority)
         if self._access.certificate:
             with tempfile.NamedTemporaryFile("w") as file:
                 file.write(self._access.certificate + (self._access.key or ""))
                 file.flush()
                 tls.load_cert_chain(file.name)
-        plain = namespace.socket(socket.AF_INET, socket.SOCK_STREAM)
+
+    def _connect(self) -> None:
+        plain = self._namespace.socket(socket.AF_INET, socket.SOCK_STREAM)
         plain.setblocking(True)
         plain.connect(("127.0.0.1", API_PORT))
         plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._socket = tls.wrap_socket(plain, server_hostname="127.0.0.1")
+        self._socket = self._tls.wrap_socket(plain, server_hostname="127.0.0.1")
 
     def ask(self, method: str, path: str, value: Any, media: str = "application/json") -> None:
         """Raises AssertionError if it is refused."""
+        if time.monotonic() - self._used > IDLE:
+            self._connect()
         body = json.dumps(value)
         head = (
             f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{API_PORT}\r\nContent-Type: {media}\r\n"
@@ -220,6 +226,7 @@ class Api:
         size = int(answer.lower().partition(b"content-length:")[2].partition(b"\r\n")[0])
         while len(rest) < size:
             rest += self._received()
+        self._used = time.monotonic()
         assert answer.startswith(b"HTTP/1.1 2"), rest
 
     def _received(self) -> bytes:

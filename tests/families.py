@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import random
 from typing import Any
 
-from support import service
+from support import lab, pod, service, world
+
+from secondhop.manifests import World
 
 CLIENT = {"addresses": ["192.168.22.2", "fd00:192:168:22::2"]}
 NODES = [
@@ -30,7 +33,7 @@ def dual(name: str, node_port: int = 0, **spec: Any) -> dict[str, Any]:
     if not node_port:
         for port in ports:
             del port["nodePort"]
-    return service(name, ports=ports, ipFamilyPolicy="PreferDualStack", **spec)
+    return service(name, ports=ports, **{"ipFamilyPolicy": "PreferDualStack", **spec})
 
 
 def only(version: int, nodes: list[dict[str, Any]] = NODES) -> list[dict[str, Any]]:
@@ -40,3 +43,37 @@ def only(version: int, nodes: list[dict[str, Any]] = NODES) -> list[dict[str, An
         {"name": n["name"], "address": n["addresses"][at], "podCIDR": n["podCIDRs"][at]}
         for n in nodes
     ]
+
+
+def random_dual_world(seed: int) -> World:
+    """A cluster of both families with everything drawn anew: which of them comes first, who has
+    both, backends, Services, pods and their readiness."""
+    draw = random.Random(seed)
+    vxlan, order = draw.random() < 0.7, draw.choice((1, -1))
+    nodes: list[dict[str, Any]] = []
+    for number in range(draw.randint(1, 4)):
+        segment = draw.randrange(3) if vxlan else 0
+        addresses = [f"10.1.{segment}.{number + 1}", f"fd00:1:{segment}::{number + 1:x}"]
+        cidrs = [f"10.50.{number}.0/24", f"fd00:50:0:{number:x}::/64"]
+        kept = slice(None) if draw.random() < 0.8 else slice(1)
+        node = {"addresses": addresses[kept][::order], "podCIDRs": cidrs[kept][::order]}
+        nodes.append({"name": f"node-{number}", **node})
+    pods = [
+        pod(f"web-{n}", draw.choice(nodes)["name"], ready=draw.random() < 0.75)
+        for n in range(draw.randint(0, 4))
+    ]
+    if pods and draw.random() < 0.3:
+        pods[0]["spec"]["hostNetwork"] = True
+    network = {
+        "backend": "vxlan" if vxlan else "host-gw",
+        "podCIDRs": ["10.50.0.0/16", "fd00:50::/48"][::order],
+        "serviceCIDRs": ["10.96.0.0/16", "fd00:96::/112"][::order],
+    }
+    chosen = dual(
+        "web",
+        30080,
+        ipFamilyPolicy=draw.choice(("PreferDualStack", "SingleStack")),
+        externalTrafficPolicy=draw.choice(("Cluster", "Local")),
+        internalTrafficPolicy=draw.choice(("Cluster", "Local")),
+    )
+    return world(lab(nodes, client=CLIENT, network=network), chosen, *pods)

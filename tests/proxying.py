@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import subprocess
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from functools import partial
 from ipaddress import ip_address, ip_interface, ip_network
 from typing import Any, TypeVar
 
@@ -15,8 +16,9 @@ from secondhop.apiserver.bootstrap import bootstrap
 from secondhop.apiserver.local import LocalApi
 from secondhop.apiserver.server import Server
 from secondhop.apiserver.store import Store
-from secondhop.client import Object
+from secondhop.client import Object, meta
 from secondhop.client.api import Event, Listing
+from secondhop.client.informer import Informer, Key
 from secondhop.errors import EnvironmentUnable
 from secondhop.lab.netns import Namespace
 from secondhop.lab.proxy import NodeProxy
@@ -27,6 +29,8 @@ from secondhop.model.cluster import Cluster, Cni, Node, Proxy, ProxyMode
 
 T = TypeVar("T")
 SECONDS = 20.0
+KINDS = "Service", "EndpointSlice", "Node"
+"""In the order of the View's informers."""
 FOUR, SIX = ip_interface("192.168.8.1/32"), ip_interface("fd00:8::1/128")
 PODS = ip_network("10.42.0.0/16"), ip_network("fd00:42::/56")
 SERVICES = ip_network("10.43.0.0/16"), ip_network("fd00:43::/112")
@@ -121,6 +125,9 @@ class Proxied:
 
     async def agreed(self) -> None:
         """Wait until the kernel is where the API is."""
+        for informer, kind in zip(self.view._informers, KINDS, strict=True):
+            stored = {meta(v): v["metadata"] for v in (await LocalApi.list(self.api, kind)).items}
+            await self.until(partial(_same, informer, stored))
         await self.until(lambda: self.loop.agreed is self.view.cluster)
 
     async def fresh(self) -> list[str]:
@@ -130,6 +137,10 @@ class Proxied:
         with contextlib.suppress(EnvironmentUnable):
             await proxy.sync(self.view.cluster)
         return contents(namespace)
+
+
+def _same(informer: Informer, stored: Mapping[Key, Object]) -> bool:
+    return {key: value["metadata"] for key, value in informer.objects.items()} == stored
 
 
 def contents(namespace: Namespace) -> list[str]:

@@ -5,6 +5,7 @@
     ├── ManifestError              one or more problems in the user's objects         2
     ├── EnvironmentUnable          this machine, user or kernel cannot do it          3
     ├── LabError                   the lab broke while it was being built or used     3
+    ├── ClusterError               a real cluster, or the way to it through kubectl   3
     └── ApiError                   a Kubernetes API refused a request                 3
 
 `cli` maps each to its exit code; a user's mistake never ends in a traceback.
@@ -85,6 +86,18 @@ class EnvironmentUnable(SecondhopError):
 
 class LabError(SecondhopError):
     """The lab failed while being built, changed or observed."""
+
+
+class ClusterError(SecondhopError):
+    """A real cluster, or the way to it through the user's kubectl, fails.
+
+    reason: as in a Status object (Forbidden, NotFound, Expired…), or Missing (no kubectl), Config
+    (no such context), Unauthorized, Unreachable, Deadline.
+    """
+
+    def __init__(self, message: str, remedy: str, reason: str) -> None:
+        super().__init__(message, remedy)
+        self.reason = reason
 
 
 class ApiError(SecondhopError):

@@ -12,8 +12,9 @@ from conftest import Unprivileged
 from support import deployment, enter, lab, pod, random_world, reference, service, world
 
 from secondhop.errors import EnvironmentUnable, UsageError
+from secondhop.experiment.events import Probed
 from secondhop.experiment.plan import flows
-from secondhop.experiment.run import Probed, run
+from secondhop.experiment.run import run
 from secondhop.lab.client import Lab
 from secondhop.manifests import World, with_policy
 from secondhop.model.cluster import ProxyMode

@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 from conftest import Unprivileged
-from families import CLIENT, NODES, dual, only
+from families import CLIENT, NODES, dual, only, random_dual_world
 from support import deployment, enter, lab, pod, service, world
 
-from secondhop.experiment.plan import flows
-from secondhop.experiment.run import Probed, run
+from secondhop.experiment.events import Probed
+from secondhop.experiment.plan import everything, flows
+from secondhop.experiment.run import run
 from secondhop.lab.client import Lab
 from secondhop.manifests import World
 from secondhop.model.cluster import Cluster, Family, Protocol, ProxyMode, Service
@@ -235,6 +236,30 @@ def test_a_row_for_each_family_and_protocol(first: int) -> None:
     ]
 
 
+def test_slices_of_both_families_may_name_one_pod() -> None:
+    """And no Pod is in the input."""
+    slices = [
+        {
+            "apiVersion": "discovery.k8s.io/v1",
+            "kind": "EndpointSlice",
+            "metadata": {
+                "name": f"web-{kind[-1]}",
+                "labels": {"kubernetes.io/service-name": "web"},
+            },
+            "addressType": kind,
+            "ports": [
+                {"name": "http", "port": 80, "protocol": "TCP"},
+                {"name": "dns", "port": 53, "protocol": "UDP"},
+            ],
+            "endpoints": [{"addresses": [ip], "targetRef": {"kind": "Pod", "name": "web-0"}}],
+        }
+        for kind, ip in (("IPv4", "10.42.1.7"), ("IPv6", "fd00:10:42:1::7"))
+    ]
+    made = trials(world(lab(NODES, client=CLIENT), dual("web", 30080), *slices))
+    assert [t for t in made if not t.agree] == []
+    assert {seen.pod for t in made for seen in t.observed.seen} == {"web-0"}
+
+
 def test_host_gw_shows_the_entry_nodes_own_addresses() -> None:
     nodes = [
         NODES[0] | {"addresses": ["192.168.22.10", "fd00:192:168:22::10"]},
@@ -258,6 +283,29 @@ def test_only_nodes_that_have_the_family_have_rows() -> None:
     assert all(t.agree for t in made)
     versions = {(t.flow.destination.node, t.flow.destination.address.version) for t in made}
     assert versions == {("gz1", 4), ("gz1", 6), ("xjp1", 4), ("xjp1", 6), ("old", 4)}
+
+
+def disagreements(seed: int, mode: ProxyMode) -> list[Trial]:
+    """From everybody to everywhere, in a world that is drawn."""
+    of = with_mode(random_dual_world(seed), mode)
+    with Lab() as throw_away:
+        events = run(throw_away, of, of.cluster.services[0], everything)
+        made = [event.trial for event in events if isinstance(event, Probed)]
+    assert made
+    return [trial for trial in made if not trial.agree]
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("seed", range(3))
+def test_any_lab_of_both_families_agrees(seed: int, mode: ProxyMode) -> None:
+    assert disagreements(seed, mode) == []
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("seed", range(1000, 1100))
+def test_two_hundred_labs_of_both_families_agree(seed: int, mode: ProxyMode) -> None:
+    assert disagreements(seed, mode) == []
 
 
 def test_the_first_ipv6_burst_is_never_lost() -> None:

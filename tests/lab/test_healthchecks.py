@@ -11,6 +11,7 @@ from ipaddress import ip_address, ip_interface
 from typing import Any, NamedTuple, TypeVar
 
 import pytest
+from proxying import Proxied, proxied
 from support import sandboxed
 
 from secondhop.lab import healthchecks
@@ -76,21 +77,27 @@ class Asked:
         self, port: int, path: str = "/", to: Address = NODE.addresses[0].ip, method: str = "GET"
     ) -> Answer | str:
         """The answer, or why there is none."""
-        kind = socket.AF_INET if to.version == 4 else socket.AF_INET6
-        loop = asyncio.get_running_loop()
-        with self.namespace.socket(kind, socket.SOCK_STREAM) as sock:
-            try:
-                await loop.sock_connect(sock, (str(to), port))
-            except OSError as error:
-                return type(error).__name__
-            request = f"{method} {path} HTTP/1.1\r\nHost: node\r\nConnection: close\r\n\r\n"
-            await loop.sock_sendall(sock, request.encode())
-            said = b""
-            while part := await loop.sock_recv(sock, 65536):
-                said += part
-        head, _, body = said.decode().partition("\r\n\r\n")
-        first, *lines = head.split("\r\n")
-        return Answer(int(first.split()[1]), dict(line.split(": ") for line in lines), body)
+        return await fetched(self.namespace, port, path, to, method)
+
+
+async def fetched(
+    namespace: Namespace, port: int, path: str, to: Address, method: str = "GET"
+) -> Answer | str:
+    kind = socket.AF_INET if to.version == 4 else socket.AF_INET6
+    loop = asyncio.get_running_loop()
+    with namespace.socket(kind, socket.SOCK_STREAM) as sock:
+        try:
+            await loop.sock_connect(sock, (str(to), port))
+        except OSError as error:
+            return type(error).__name__
+        request = f"{method} {path} HTTP/1.1\r\nHost: node\r\nConnection: close\r\n\r\n"
+        await loop.sock_sendall(sock, request.encode())
+        said = b""
+        while part := await loop.sock_recv(sock, 65536):
+            said += part
+    head, _, body = said.decode().partition("\r\n\r\n")
+    first, *lines = head.split("\r\n")
+    return Answer(int(first.split()[1]), dict(line.split(": ") for line in lines), body)
 
 
 def asked(body: Callable[[Asked], Awaitable[T]]) -> T:
@@ -233,3 +240,29 @@ def test_a_proxy_that_cannot_keep_up_is_not_healthy() -> None:
     assert [a.status for a in (late, service_late)] == [503, 503]
     assert json.loads(service_late.body)["serviceProxyHealthy"] is False
     assert mended.status == 200
+
+
+def test_a_node_says_that_it_is_leaving_from_what_the_api_says_of_it() -> None:
+    """Known, tainted by the autoscaler, as before, gone (semantics §6.2)."""
+    leaving = {"key": "ToBeDeletedByClusterAutoscaler", "effect": "NoSchedule"}
+
+    async def body(world: Proxied) -> list[object]:
+        found: list[object] = []
+
+        async def ask() -> None:
+            await world.agreed()
+            answer = await fetched(world.namespace, OWN, "/healthz", NODE.addresses[0].ip)
+            found.append(isinstance(answer, Answer) and answer.status)
+
+        await ask()
+        node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "gz1"}}
+        await world.api.create(node)
+        await ask()
+        for taints in ([leaving], []):
+            await world.api.patch("Node", "gz1", "", {"spec": {"taints": taints}})
+            await ask()
+        await world.api.delete("Node", "gz1")
+        await ask()
+        return found
+
+    assert proxied("nftables", body) == [503, 200, 503, 200, 503]

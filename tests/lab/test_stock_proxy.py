@@ -2,7 +2,10 @@
 one; what it meets, and what becomes of one that fails, with stand-ins."""
 
 import json
+import os
 import re
+import subprocess
+import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -10,11 +13,12 @@ from typing import Any
 
 import pytest
 from conftest import Unprivileged
-from staying import Secondhop, gone
+from staying import Secondhop, gone, processes
 from strangers_in_seats import DYING, DYING_WHEN_TOLD, IDLE_PROXY, VERSION, kube_bin, program
 from support import deployment, lab, random_world, service
 
-from secondhop.experiment.run import Probed, run
+from secondhop.experiment.events import Probed
+from secondhop.experiment.run import run
 from secondhop.lab.client import Lab
 from secondhop.model.cluster import ProxyMode
 
@@ -97,6 +101,7 @@ def test_a_lab_that_stays_keeps_what_it_says(
 ) -> None:
     lab = lab_file(tmp_path, program(tmp_path / "kube-proxy", IDLE_PROXY))
     assert secondhop("lab", "up", "-f", lab).returncode == 0
+    assert f"\n  kube-proxy: {tmp_path / 'kube-proxy'}\n" in secondhop("lab", "status").stdout
     log = root / "secondhop/default/kube-proxy-xjp1.log"
     wanted = {"ADDED Service", "ADDED Node", "BOOKMARK EndpointSlice"}
     patience = time.monotonic() + 20
@@ -135,6 +140,33 @@ def test_one_that_may_not_be_executed(secondhop: Secondhop, tmp_path: Path) -> N
         done = secondhop(*command, "-f", lab_file(tmp_path, path), "-f", str(GOOD))
         assert done.returncode == 3
         assert f"proxy.external: {path} cannot be executed" in done.stderr
+
+
+def test_nothing_is_left_of_a_run_that_is_killed(root: Path, tmp_path: Path) -> None:
+    lab_yaml = lab_file(tmp_path, program(tmp_path / "kube-proxy", DYING_WHEN_TOLD))
+    main = "import sys; from secondhop.cli import main; sys.exit(main())"
+    running = subprocess.Popen(
+        [sys.executable, "-c", main, "run", "-f", lab_yaml, "-f", str(GOOD)],
+        env=os.environ | {"XDG_RUNTIME_DIR": str(root)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    patience = time.monotonic() + 20
+    wanted = f"{tmp_path / 'kube-proxy'}\0--config="
+    while sum(wanted in command(one) for one in processes(root)) < 2:
+        assert time.monotonic() < patience
+        time.sleep(0.02)
+    running.kill()
+    running.wait(10)
+    assert gone(root)
+
+
+def command(process: int) -> str:
+    """A process's command line; empty if it has ended."""
+    try:
+        return Path(f"/proc/{process}/cmdline").read_text()
+    except OSError:
+        return ""
 
 
 def test_its_end_is_the_labs_end_and_the_lab_says_why(

@@ -9,15 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from families import CLIENT as FAMILIES
+from families import NODES, dual
 from jsonschema import Draft202012Validator
 from staying import Secondhop
-from support import deployment, enter, pod, service, world
+from support import deployment, enter, lab, pod, service, world
 
 from secondhop.cli.flow import read_flow
 from secondhop.experiment.trace import compare, start
 from secondhop.lab.client import Lab
 from secondhop.manifests import with_policy
-from secondhop.model.cluster import Cluster, Endpoint, Policy, ProxyMode, Service
+from secondhop.model.cluster import Cluster, Endpoint, Family, Policy, Protocol, ProxyMode, Service
 from secondhop.model.fate import Fate
 from secondhop.model.trace import Rule, Trace
 from secondhop.report import json as documents
@@ -25,6 +27,7 @@ from secondhop.report.pcapng import capture
 from secondhop.report.schema import schema
 from secondhop.report.trace import trace as told
 
+POLICIES: tuple[Policy, Policy] = ("Cluster", "Local")
 MODES: tuple[ProxyMode, ...] = ("iptables", "nftables")
 CLIENT, GZ1, XJP1 = "192.168.22.2", "192.168.8.1", "172.17.26.70"
 POD = "10.42.1.2"
@@ -43,8 +46,8 @@ class Made:
         self.lab.program(cluster)
         self.cluster = cluster
 
-    def trace(self, sender: str, to: str) -> Trace:
-        dialled, flow = read_flow(self.cluster, sender, to, None, "default")
+    def trace(self, sender: str, to: str, via: str | None = None) -> Trace:
+        dialled, flow = read_flow(self.cluster, sender, to, via, "default")
         place = start(self.cluster, flow, "default")
         return compare(self.cluster, dialled, flow, self.lab.trace(place, flow))
 
@@ -53,24 +56,26 @@ class Made:
 def made(request: pytest.FixtureRequest, able: None) -> Iterator[Made]:
     fenced = service(
         "fenced",
-        node_port=30081,
+        node_port=30090,
         type="LoadBalancer",
         selector={"app": "web"},
         loadBalancerSourceRanges=["192.0.2.0/24"],
     )
     fenced["status"] = {"loadBalancer": {"ingress": [{"ip": BALANCER}]}}
+    both = dual("web", 30080)
+    both["spec"]["ports"][1]["port"] = 9999  # on 53 tshark takes any datagram for DNS
     built = world(
-        {"apiVersion": "secondhop/v1", "kind": "Lab"},
+        lab(NODES, client=FAMILIES),
         pod("web-0", "xjp1"),
         pod("other-0", "gz1", app="other"),
-        service(),
+        both,
         fenced,
     )
     proxy = replace(built.cluster.proxy, mode=request.param)
     cluster = replace(built.cluster, proxy=proxy)
-    with Lab() as lab:
-        lab.start(cluster)
-        yield Made(lab, cluster, request.param)
+    with Lab() as throw_away:
+        throw_away.start(cluster)
+        yield Made(throw_away, cluster, request.param)
 
 
 def one(cluster: Cluster, name: str) -> Service:
@@ -99,7 +104,7 @@ def opened_by_tshark(trace: Trace, folder: Path) -> list[dict[str, str]]:
     """What tshark reads of the capture: it must have nothing to complain of."""
     file = folder / "trace.pcapng"
     file.write_bytes(capture(trace))
-    columns = ["frame.interface_name", "frame.comment", "ip.src", "ip.dst", "_ws.malformed"]
+    columns = ["frame.interface_name", "frame.comment", "_ws.malformed"]
     command = ["tshark", "-r", str(file), "-T", "fields", "-E", "separator=|", "-E", "occurrence=l"]
     for column in columns:
         command += ["-e", column]
@@ -107,7 +112,7 @@ def opened_by_tshark(trace: Trace, folder: Path) -> list[dict[str, str]]:
     complaints = [line for line in done.stderr.splitlines() if "Running as user" not in line]
     assert complaints == []
     rows = [dict(zip(columns, line.split("|"), strict=True)) for line in done.stdout.splitlines()]
-    assert len(rows) == len(trace.frames) > 0
+    assert len(rows) == len(trace.frames)
     assert not any(row["_ws.malformed"] for row in rows)
     for row, frame in zip(rows, trace.frames, strict=True):
         assert row["frame.interface_name"] == f"{frame.place.removeprefix('node/')}/{frame.device}"
@@ -119,7 +124,7 @@ def check(trace: Trace, folder: Path) -> None:
     assert trace.agree, [station for station in trace.stations if not station.same]
     rows = opened_by_tshark(trace, folder)
     translated = sum(bool(s.change) for way in trace.ways for s in way.sightings)
-    lost = sum(way.dropped_by is not None for way in trace.ways)
+    lost = sum(way.dropped_by is not None and way.sightings != () for way in trace.ways)
     assert sum(bool(row["frame.comment"]) for row in rows) == translated + lost
     document = json.loads(documents.trace(trace, trace.cluster.kube_version, 0.1, []))
     assert list(Draft202012Validator(schema("Trace")).iter_errors(document)) == []
@@ -194,13 +199,69 @@ def test_local_without_a_pod_drops_and_the_rule_is_named(made: Made, tmp_path: P
     assert "The SYN was dropped on gz1, by" in lines
 
 
+@pytest.mark.parametrize(("family", "protocol"), [(4, "UDP"), (6, "TCP"), (6, "UDP")])
+def test_the_four_rows_in_other_families_and_protocols(
+    made: Made, family: Family, protocol: Protocol, tmp_path: Path
+) -> None:
+    port = {"TCP": 30080, "UDP": 30081}[protocol]
+    client = next(i.ip for i in made.cluster.client if i.version == family)
+    seen = []
+    for policy in POLICIES:
+        under(made, policy)
+        for node in reversed(made.cluster.nodes):
+            ip = node.address(family)
+            to = f"[{ip}]:{port}/{protocol}" if family == 6 else f"{ip}:{port}/{protocol}"
+            trace = made.trace("client", to)
+            check(trace, tmp_path)
+            assert trace.ways[0].origin.source == str(client)
+            [change, *_] = changes(trace) or [("", "")]
+            seen.append((*change, str(trace.recording.fate)))
+    overlay = "flannel.1" if family == 4 else "flannel-v6.1"
+    assert seen == [
+        ("node/xjp1/cni0", "DNAT and SNAT", "delivered"),
+        (f"node/gz1/{overlay}", "DNAT and SNAT", "delivered"),
+        ("node/xjp1/cni0", "DNAT", "delivered"),
+        ("", "", "dropped"),
+    ]
+
+
+@pytest.mark.parametrize("protocol", ["TCP", "UDP"])
+def test_a_node_refuses_before_any_interface(
+    made: Made, protocol: Protocol, tmp_path: Path
+) -> None:
+    """A process of the node asks for an unserved cluster IP: only rules saw the packet."""
+    before = under(made, "Cluster").cluster
+    made.shown(replace(before, endpoints=dict.fromkeys(before.endpoints, ())))
+    try:
+        port = {"TCP": 80, "UDP": 9999}[protocol]
+        to = f"{one(before, 'web').cluster_ips[0]}:{port}/{protocol}"
+        trace = made.trace("node/gz1", to)
+        check(trace, tmp_path)
+        assert trace.recording.fate is Fate.REJECTED
+        assert trace.ways[0].sightings == ()
+        assert trace.ways[0].dropped_by is not None
+    finally:
+        made.shown(before)
+
+
+def test_a_loop_circles(made: Made, tmp_path: Path) -> None:
+    """A port that the Service of the address does not have, sent back by the router."""
+    trace = under(made, "Cluster").trace("client", f"{BALANCER}:81", "gz1")
+    check(trace, tmp_path)
+    assert trace.recording.fate is Fate.LOOP
+    ttls = [s.ttl for s in trace.ways[0].sightings if s.place == "node/gz1"]
+    assert ttls == sorted(ttls, reverse=True)
+    assert len(set(ttls)) > 20
+    assert any("it circles" in line for line in told(trace, 0.1, verbose=False))
+
+
 def test_hairpin(made: Made, tmp_path: Path) -> None:
     """A pod that is given to itself sees the bridge's address, not its own."""
     cluster_ip = one(under(made, "Cluster").cluster, "web").cluster_ips[0]
     trace = made.trace("pod/web-0", f"{cluster_ip}:80")
     check(trace, tmp_path)
     assert trace.ways[0].sightings[0].place == trace.ways[0].sightings[-1].place == "pod/web-0"
-    assert changes(trace) == [("node/xjp1/vetha", "DNAT and SNAT")]  # a bridge's own port
+    assert {where.split("/")[1] for where, _ in changes(trace)} == {"xjp1"}
     assert trace.ways[0].sightings[-1].addresses.source == "10.42.1.1"
     assert any("hairpin" in rule.what for rule in trace.ways[0].rules)
 
@@ -222,8 +283,9 @@ def test_a_pod_leaves_with_its_nodes_address(made: Made, tmp_path: Path) -> None
 
 
 def test_a_terminating_pod_still_serves(made: Made, tmp_path: Path) -> None:
-    name = next(n for n in under(made, "Local").cluster.endpoints if n.service == "web")
-    ending = replace(made.cluster.endpoints[name][0], ready=False, terminating=True)
+    endpoints = under(made, "Local").cluster.endpoints
+    name = next(n for n in endpoints if (n.service, n.protocol) == ("web", "TCP"))
+    ending = replace(endpoints[name][0], ready=False, terminating=True)
     before = made.cluster
     made.shown(replace(before, endpoints={**before.endpoints, name: (ending,)}))
     try:
@@ -359,6 +421,7 @@ def test_on_a_lab_that_is_up(secondhop: Secondhop, tmp_path: Path) -> None:
         (["--to", f"{GZ1}:22", "--policy", "Local"], "no address of one"),
         (["svc/traffic-test", "--to", f"{GZ1}:22"], "not an address of Service"),
         (["--name", "a", "--policy", "Local"], "for a throw-away lab"),
+        (["--via", "gz1"], "does not go with --to"),
         (["--name", "a"], "the lab a is not up"),
         (["--pcap", "/nowhere/a.pcapng"], "No such file or directory"),
     ],

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from ..client.api import Deletion, Object
+from ..manifests.api.field import FieldError, not_supported
+from ..manifests.api.field import invalid as field_error
 from .kinds import Kind
 from .metadata import timestamp
-from .refusals import bad_request, conflict, forbidden
+from .refusals import conflict, forbidden, invalid
+from .request import dry_run_rules
 
 ORPHAN, FOREGROUND = "orphan", "foregroundDeletion"
 """Finalizers that the garbage collector takes away, once it has done what they say."""
@@ -14,12 +19,12 @@ _IMMORTAL = ("default", "kube-system", "kube-public")
 
 
 def wish(options: Object) -> Deletion:
-    """DeleteOptions, decoded. Raises ApiError 400."""
+    """DeleteOptions, decoded. Raises ApiError 422."""
+    if errors := [*_refusals(options)]:
+        raise invalid("DeleteOptions.meta.k8s.io", "", errors)
     propagation = options.get("propagationPolicy")
     if propagation is None and "orphanDependents" in options:
         propagation = "Orphan" if options["orphanDependents"] else "Background"
-    if propagation is not None and propagation not in _PROPAGATED:
-        raise bad_request(f"propagationPolicy {propagation!r} is none of {[*_PROPAGATED]}")
     only = options.get("preconditions") or {}
     return Deletion(
         options.get("gracePeriodSeconds"),
@@ -27,6 +32,16 @@ def wish(options: Object) -> Deletion:
         only.get("uid"),
         only.get("resourceVersion"),
     )
+
+
+def _refusals(options: Object) -> Iterator[FieldError]:
+    policy, path = options.get("propagationPolicy"), ("propagationPolicy",)
+    if policy is not None and "orphanDependents" in options:
+        why = "orphanDependents and deletionPropagation cannot be both set"
+        yield field_error(path, policy, why)
+    if policy is not None and policy not in _PROPAGATED:
+        yield not_supported(path, policy, ("Foreground", "Background", "Orphan", "nil"))
+    yield from dry_run_rules(options.get("dryRun", ()))
 
 
 def check(kind: Kind, stored: Object, how: Deletion) -> None:

@@ -15,7 +15,7 @@ Clock: TypeAlias = Callable[[], float]
 
 _SUFFIX, _LONGEST = 5, 63
 _LETTERS = "bcdfghjklmnpqrstvwxz2456789"
-_PLACE = ("name", "namespace")
+_BIRTH = ("name", "generateName", "namespace")
 _OWN = ("uid", "creationTimestamp", "generation", "deletionTimestamp", "deletionGracePeriodSeconds")
 
 
@@ -59,7 +59,7 @@ def carried(new: Object, old: Object) -> Object:
     metadata, stored = dict(new.get("metadata") or {}), old["metadata"]
     for name in ("selfLink", "managedFields"):
         metadata.pop(name, None)
-    for name in (*_PLACE, *_OWN):
+    for name in (*_BIRTH, *_OWN):
         if name in stored:
             metadata[name] = stored[name]
         else:

@@ -126,10 +126,12 @@ def after_update(
 
 
 def written(kind: Kind, value: Object, owners: Owners) -> Object:
-    """The object that says its owners."""
+    """The object that says its owners; who owns nothing is none."""
     entries = []
     order = sorted(owners.items(), key=lambda pair: (pair[0].operation, pair[1].time, pair[0]))
     for manager, owned in order:
+        if not owned.fields:
+            continue
         entry = {
             "manager": manager.name,
             "operation": manager.operation,

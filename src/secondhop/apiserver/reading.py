@@ -10,13 +10,13 @@ from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from ..client.api import Event, Object
+from ..manifests.api.field import invalid
 from .kinds import Kind
 from .refusals import bad_request, expired, not_found, too_large
 from .selectors import Test, selector
 from .store import Change, Expired, Key, Store
 
 BOOKMARK_SECONDS = 60.0
-_DIGITS = 20  # of the numbers that a revision can be
 INITIAL_END = "k8s.io/initial-events-end"
 
 
@@ -46,12 +46,7 @@ class Reader:
     def expect_reached(self, revision: str) -> None:
         """Raises ApiError 400 for a revision that is none, and 504 for one that is still to come:
         a client has it from another cluster, and begins anew."""
-        if not revision:
-            return
-        if not (revision.isascii() and revision.isdigit() and len(revision) < _DIGITS):
-            why = f'strconv.ParseUint: parsing "{revision}": invalid syntax'
-            raise bad_request(f'Invalid value: "{revision}": {why}')
-        if int(revision) > self._store.revision:
+        if revision and _revision(revision) > self._store.revision:
             raise too_large(revision, self._store.revision)
 
     def list(
@@ -64,7 +59,8 @@ class Reader:
         limit: int = 0,
         token: str = "",
     ) -> Page:
-        """The selected objects. limit: how many at most, 0 for all; token: of the page before.
+        """The selected objects. limit: how many at most, unless it is 0 or less; token: of the page
+        before.
 
         All pages of a list say the revision of the first, and may show later changes: a watch from
         there tells of those once more.
@@ -78,7 +74,7 @@ class Reader:
             for key, value in self._store.list(kind.stored.resource, namespace)
             if (test is None or test(value)) and key[1:] > after
         ]
-        if not limit or len(found) <= limit:
+        if limit <= 0 or len(found) <= limit:
             return Page([value for _, value in found], revision)
         shown = found[:limit]
         remaining = len(found) - limit if test is None else None
@@ -184,6 +180,15 @@ def _bookmark(kind: Kind, revision: int, annotations: dict[str, str] | None = No
     return Event("BOOKMARK", value)
 
 
+def _revision(text: str) -> int:
+    """A resourceVersion as a number. Raises ApiError 400; a real server says the same with 500."""
+    if text.isascii() and text.isdigit() and len(text) <= 20 and int(text) < 1 << 64:
+        return int(text)
+    why = "invalid syntax" if not (text.isascii() and text.isdigit()) else "value out of range"
+    quoted = f'strconv.ParseUint: parsing "{text}": {why}'
+    raise bad_request(str(invalid(("resourceVersion",), text, quoted)))
+
+
 def _too_old(since: str, revision: int) -> Exception:
     return expired(f"too old resource version: {since} ({revision})")
 
@@ -195,6 +200,6 @@ def _token(key: Key, revision: str) -> str:
 def _position(token: str) -> tuple[tuple[str, str], str]:
     try:
         revision, namespace, name = json.loads(base64.urlsafe_b64decode(token))
-        return (str(namespace), str(name)), str(int(revision))
-    except (ValueError, TypeError, binascii.Error):
+        return (str(namespace), str(name)), str(_revision(revision))
+    except (ValueError, TypeError, AttributeError, RecursionError, binascii.Error):
         raise bad_request("continue key is not valid") from None

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 from ..client.api import Object
 from ..errors import ApiError
+from ..manifests.api.field import FieldError, not_supported
 from ..manifests.api.field import invalid as field_error
 from .kinds import KINDS, Kind, Subresource
 from .refusals import bad_request, conflict, forbidden, invalid, not_found
@@ -32,6 +33,12 @@ class Options:
 
 
 PLAIN = Options()
+
+
+def dry_run_rules(stages: Sequence[str]) -> Iterator[FieldError]:
+    """Refusals of a dryRun."""
+    if {*stages} - {"All"}:
+        yield not_supported(("dryRun",), [*stages], ("All",))
 
 
 def decoded(

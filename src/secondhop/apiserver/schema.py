@@ -7,6 +7,7 @@ refuses the whole, in the words of Go's decoder.
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import re
@@ -103,6 +104,18 @@ class _Written:
         return value
 
 
+class _Bytes(_Plain):
+    """Base64, whose line breaks count for nothing."""
+
+    def take(self, value: Any, path: str, field: str, unknown: list[str]) -> Any:
+        text = super().take(value, path, field, unknown).replace("\r", "").replace("\n", "")
+        try:
+            base64.b64decode(text, validate=True)
+        except ValueError as error:
+            raise Mistyped(f"illegal base64 data: {error}") from None
+        return text
+
+
 class _List:
     def __init__(self, items: Any) -> None:
         self._items = items
@@ -113,10 +126,15 @@ class _List:
             raise _mistyped(value, field, self.go)
         items = self._items
         return [
-            getattr(items, "zero", {}) if each is None
+            _nothing(items) if each is None
             else items.take(each, f"{path}[{n}]", field, unknown)
             for n, each in enumerate(value)
         ]  # fmt: skip
+
+
+def _nothing(kind: Any) -> Any:
+    """What Go makes of a null in a list."""
+    return dict(kind.zeros) if isinstance(kind, _Struct) else getattr(kind, "zero", {})
 
 
 class _Map:
@@ -136,12 +154,14 @@ class _Map:
 
 
 class _Struct:
-    """fields: each one's type, and whether it is left out when it is empty."""
+    """fields: each one's type, and whether it is left out when it is empty. zeros: the plain fields
+    that are never left out, and what stands there for nothing."""
 
     def __init__(self, name: str) -> None:
         self.go = ".".join(name.split(".")[-2:])
         self._name = self.go.split(".")[1]
         self.fields: dict[str, tuple[Any, bool]] = {}
+        self.zeros: dict[str, Any] = {}
 
     def take(self, value: Any, path: str, field: str, unknown: list[str]) -> Any:
         if not isinstance(value, dict):
@@ -158,10 +178,13 @@ class _Struct:
                 taken = known[0].take(each, here, place, unknown)
                 if taken or not known[1]:
                     done[key] = taken
+        for key, zero in self.zeros.items():
+            done.setdefault(key, zero)
         return done
 
 
 _TEXT = _Plain("string", (str,), "")
+_BYTES = _Bytes("[]uint8", (str,), "")
 _PLAIN = {
     "string": _TEXT,
     "boolean": _Plain("bool", (bool,), False),
@@ -198,6 +221,8 @@ def _type_of(reference: str) -> Any:
     for key, each in schema["properties"].items():
         kind = _built(each)
         struct.fields[key] = kind, isinstance(kind, _List | _Map) and key not in required
+        if key in required and isinstance(kind, _Plain):
+            struct.zeros[key] = kind.zero
     return struct
 
 
@@ -212,6 +237,8 @@ def _built(schema: Mapping[str, Any]) -> Any:
         return _Map(_built(more)) if more else _Any()
     if kind == "integer":
         return _Integer(32 if schema.get("format") == "int32" else 64)
+    if schema.get("format") == "byte":
+        return _BYTES
     return _PLAIN.get(kind or "", _Any())
 
 

@@ -8,6 +8,8 @@ from functools import lru_cache
 from typing import Any, TypeAlias
 
 from ..client.api import Object, labels_of
+from ..manifests.api.field import invalid
+from ..manifests.api.syntax import label_key, label_value
 from .kinds import Kind
 from .refusals import bad_request
 
@@ -66,13 +68,26 @@ def _label_tests(text: str) -> Iterator[Test]:
     while text[at:].strip():
         if found := _SET.match(text, at):
             key, operator, listed = found.groups()
-            yield _among(key, {each.strip() for each in listed.split(",")}, operator == "in")
+            values = [each.strip() for each in listed.split(",")]
+            _expect_label(key, values)
+            yield _among(key, {*values}, operator == "in")
         elif (found := _ONE.match(text, at)) and not (found[1] and found[3]):
             absent, key, operator, value = found.groups()
+            _expect_label(key, [value or ""])
             yield _label_test(key, "!" if absent else operator or "", value or "")
         else:
             raise bad_request(f"unable to parse requirement: {text[at:].strip()!r} is no selector")
         at = found.end()
+
+
+def _expect_label(key: str, values: list[str]) -> None:
+    """Raises ApiError 400 for what no label can be."""
+    places = [("key", key, label_key(key))]
+    places += [(f"values[{n}][{key}]", each, label_value(each)) for n, each in enumerate(values)]
+    for place, text, wrong in places:
+        if wrong:
+            why = invalid((), text, "; ".join(wrong)).message
+            raise bad_request(f"unable to parse requirement: {place}: {why}")
 
 
 def _label_test(key: str, operator: str, value: str) -> Test:
@@ -111,7 +126,12 @@ def _field_tests(kind: Kind, text: str) -> Iterator[Test]:
             raise bad_request(f"invalid selector: '{text}'; can't understand '{term}'")
         name, operator, value = found.groups()
         if name not in ("metadata.name", "metadata.namespace", *_FIELDS.get(kind.kind, ())):
-            raise bad_request(f"field label not supported: {name}")
+            raise bad_request(
+                f"field label not supported: {name}"
+                if kind.kind in _FIELDS
+                else f'"{name}" is not a known field selector: only "metadata.name", '
+                '"metadata.namespace"'
+            )
         path = ("source", "component") if name == "source" else tuple(name.split("."))
         value = "" if name in _FLAGS and value == "false" else value
         yield _field_test(path, value, operator != "!=")

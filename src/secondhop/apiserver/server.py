@@ -196,9 +196,9 @@ class Server(Reader):
         """Delete a pod as an Eviction says."""
         told, warned = decoded(EVICTION, value, options)
         expect_name(EVICTION, told, name)
-        asked = told.get("deleteOptions") or {}
-        how = deletion.wish(asked)
-        options = replace(options, dry_run=options.dry_run or bool(asked.get("dryRun")))
+        wished = told.get("deleteOptions") or {}
+        how, dry = deletion.wish(wished), options.dry_run or bool(wished.get("dryRun"))
+        options = replace(options, dry_run=dry)
         answer = self.delete(KINDS["Pod"], name, namespace, how, options)
         return answer._replace(warnings=warned)
 

@@ -51,6 +51,7 @@ class Store:
 
     def __init__(self, history: int = HISTORY) -> None:
         self.revision = 1
+        self._history = history
         self._objects: dict[str, dict[Key, Object]] = {}
         self._changes: deque[Change] = deque(maxlen=history)
         self._compacted = 1
@@ -103,7 +104,9 @@ class Store:
             and change.key.resource == resource
             and (wanted is None or wanted(change))
         ]
-        watch = Watch(missed, wanted, lambda: self._watches[resource].pop(watch, None))
+        watch = Watch(
+            missed, wanted, self._history, lambda: self._watches[resource].pop(watch, None)
+        )
         self._watches.setdefault(resource, {})[watch] = None
         return watch
 
@@ -121,27 +124,26 @@ class Store:
 
 
 class Watch:
-    """Changes, one after the other. To be closed."""
-
-    _MOST = 65536
+    """Changes, one after the other, of which it keeps as many as the history. To be closed."""
 
     def __init__(
         self,
         missed: list[Change],
         wanted: Callable[[Change], bool] | None,
+        most: int,
         close: Callable[[], object],
     ) -> None:
-        self._pending, self._wanted = deque(missed), wanted
+        self._pending, self._wanted, self._most = deque(missed), wanted, most
         self._wake = asyncio.Event()
         self._expired = False
         self.close = close
         """Stop listening."""
 
     def take(self, change: Change) -> None:
-        """Remember a change until it is asked for; a watcher that reads nothing expires."""
+        """Remember a change until it is asked for; a watcher that falls behind expires."""
         if self._wanted is not None and not self._wanted(change):
             return
-        if len(self._pending) >= self._MOST:
+        if len(self._pending) >= self._most:
             self._expired = True
             self._pending.clear()
             self.close()

@@ -17,6 +17,7 @@ from ..manifests.api.field import (
 )
 from ..manifests.api.metadata import validate_metadata, validate_metadata_update
 from ..manifests.api.syntax import dns_label, dns_subdomain, label_key, label_value
+from .endpoints_rules import endpoints_rules
 from .kinds import Kind
 from .pod_rules import EFFECTS, pod_rules, pod_update_rules
 from .slice_rules import slice_rules
@@ -115,6 +116,11 @@ def _config_map(new: Object, old: Object | None) -> Iterator[FieldError]:
         for key in new.get(part) or {}:
             if not key or key.strip(_KEY_CHARACTERS):
                 yield invalid((part, key), key, _BAD_KEY)
+    texts, others = (new.get("data") or {}).values(), (new.get("binaryData") or {}).values()
+    size = sum(len(text.encode(errors="replace")) for text in texts)
+    size += sum(len(text) // 4 * 3 - text.count("=") for text in others)
+    if size > _MOST_DATA:
+        yield FieldError("TooLong", ("",), None, f"may not be more than {_MOST_DATA} bytes")
     if old is not None and old.get("immutable"):
         for part in ("immutable", "data", "binaryData"):
             if new.get(part) != old.get(part):
@@ -122,6 +128,7 @@ def _config_map(new: Object, old: Object | None) -> Iterator[FieldError]:
                 yield forbidden((part,), why)
 
 
+_MOST_DATA = 1 << 20
 _KEY_CHARACTERS = "-._" + "".join(map(chr, [*range(48, 58), *range(65, 91), *range(97, 123)]))
 _BAD_KEY = (
     "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name', "
@@ -132,6 +139,7 @@ _RULES: Mapping[str, Rules] = {
     "DaemonSet": daemon_set_rules,
     "Deployment": deployment_rules,
     "EndpointSlice": slice_rules,
+    "Endpoints": endpoints_rules,
     "Node": _node,
     "Pod": _pod,
     "ReplicaSet": replica_set_rules,

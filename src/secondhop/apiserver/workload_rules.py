@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from ..client.api import Object
@@ -15,6 +16,7 @@ from .pod_rules import NEGATIVE, not_negative, pod_rules
 _SPEC: Path = ("spec",)
 _SELECTOR: Path = ("spec", "selector")
 _ROLLING = "RollingUpdate"
+_PERCENT = re.compile("[0-9]{1,9}%")
 _BAD_PERCENT = (
     "a valid percent string must be a numeric string followed by an ending '%' (e.g. '1%',  or "
     "'93%', regex used for validation is '[0-9]+%')"
@@ -148,7 +150,7 @@ def _amounts(rolling: Object, path: Path) -> Iterator[FieldError]:
         if isinstance(value, int):
             if value < 0:
                 yield invalid((*path, name), value, NEGATIVE)
-        elif not (value.endswith("%") and value[:-1].isdigit()):
+        elif not _PERCENT.fullmatch(value):
             yield invalid((*path, name), value, _BAD_PERCENT)
         elif name == "maxUnavailable" and _amount(value) > 100:
             yield invalid((*path, name), value, "must not be greater than 100%")
@@ -158,4 +160,4 @@ def _amount(value: int | str) -> int:
     """A number of pods, or of percents; 0 of what is malformed."""
     if isinstance(value, int):
         return value
-    return int(value[:-1]) if value[:-1].isdigit() else 0
+    return int(value[:-1]) if _PERCENT.fullmatch(value) else 0

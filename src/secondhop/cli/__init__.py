@@ -15,13 +15,15 @@ from .. import __version__
 from ..errors import SecondhopError
 
 _VERBS: Mapping[str, str] = {
-    "run": "The experiment on a throw-away lab: prediction and packets, side by side.",
+    "run": "The experiment on a throw-away lab or a cluster: prediction and packets, compared.",
     "explain": "Prediction only: where traffic to a Service lands, and why.",
     "diff": "What an update of a Service changes, worst first, and what would make it safe.",
     "check": "What is wrong with manifests, and whether requirements hold: for CI.",
     "compare": "What each policy costs, measured, also while pods and nodes die; charts in HTML.",
     "trace": "One connection, hop by hop: interfaces, addresses, and the rules that decided.",
     "lab": "A cluster that stays, with an API for kubectl: up, down, exec, shell, kubeconfig.",
+    "probe": "A Service of a real cluster tried from here, and compared with the prediction.",
+    "cleanup": "Removes what a killed run left on a real cluster.",
     "schema": "The JSON Schema of an output.",
     "doctor": "What this machine can do, and the remedy for what it cannot.",
 }

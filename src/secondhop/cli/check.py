@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ..errors import UsageError
+from .cluster import Chosen, cluster_options
 from .source import (
     Input,
     balancer_option,
@@ -29,6 +30,7 @@ _FAILED = 1
 @click.command()
 @click.argument("service", required=False, metavar="[svc/NAME]")
 @input_options
+@cluster_options()
 @click.option(
     "-l", "--selector", "labels", help="Only Services with these labels, as kubectl takes them."
 )
@@ -62,14 +64,16 @@ def command(
     fix: bool,
     write: bool,
     output: str,
+    cluster: Chosen,
 ) -> None:
     """Find what is wrong or surprising in manifests, and judge requirements. Sends nothing.
 
-    Without svc/NAME every Service of the input; without -f the reference experiment. Findings
-    alone exit 0; a requirement that does not hold for certain exits 1.
+    Without svc/NAME every Service of the input; without -f the reference experiment; with --context
+    or --kubeconfig a real cluster, which is only read. Findings alone exit 0; a requirement that
+    does not hold for certain exits 1.
     """
     if fix or write:
-        if (fix and write) or required or service:
+        if (fix and write) or required or service or cluster.named:
             raise UsageError(
                 "--fix prints whole files, --write replaces them; neither does anything else",
                 "Leave the rest out, and check the mended files after that.",
@@ -81,9 +85,10 @@ def command(
     from ..check import check, read_requirements
 
     asked = read_requirements(required)
-    if asked and not files:
+    if asked and not (files or cluster.named):
         raise UsageError("--require has nothing of yours to judge", "Name manifests with -f.")
-    given = Input(files, namespace, proxy_mode, kube_version)
+    given = cluster.input(Input(files, namespace, proxy_mode, kube_version), service)
+    namespace = given.namespace
     examined = given.examined(given.documents())
     found = check(
         examined,
@@ -121,7 +126,7 @@ def _print(found: Check, world: World, output: str) -> None:
     if output == "json":
         from ..report import json
 
-        click.echo(json.check(found))
+        click.echo(json.check(found, world.inferences))
     elif output == "junit":
         from ..report import junit
 
@@ -134,7 +139,7 @@ def _print(found: Check, world: World, output: str) -> None:
     else:
         from ..report import check, layout
 
-        for line in check.report(found):
+        for line in layout.with_doubts(check.report(found), world.inferences):
             click.echo(line)
         predicted = ("Predicted, not tried", world.cluster, world.notes, world.skipped)
         basis = layout.basis(*predicted) if found.services else layout.unread(world.skipped)

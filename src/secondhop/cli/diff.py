@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from .cluster import Chosen, cluster_options
 from .source import (
     Input,
     balancer_option,
@@ -34,6 +35,7 @@ _DIFFERENT = 1
     help="A field of spec, or a path as ports[0].nodePort; VALUE is JSON or text, null removes.",
 )
 @input_options
+@cluster_options(everywhere=False)
 @proxy_options
 @balancer_option
 @click.option("--exit-code", is_flag=True, help="Exit 1 when something changes.")
@@ -50,18 +52,20 @@ def command(
     balancer: str,
     exit_code: bool,
     output: str,
+    cluster: Chosen,
 ) -> None:
     """Predict what an update of a Service would change: who is cut off, how shares shift, which
     address pods see, and what would make it safe. Sends nothing, changes nothing.
 
-    Without -f the reference experiment.
+    Without -f the reference experiment; with --context or --kubeconfig a Service of a real cluster,
+    which is only read.
     """
-    given = Input(files, namespace, proxy_mode, kube_version)
+    given = cluster.input(Input(files, namespace, proxy_mode, kube_version), service)
     world, found = _difference(given, service, fields, balancer)
     if output == "json":
         from ..report import json
 
-        click.echo(json.difference(found))
+        click.echo(json.difference(found, world.inferences))
     else:
         _print(world, found)
     if exit_code and not found.is_empty:
@@ -95,7 +99,7 @@ def _print(world: World, found: Difference) -> None:
     from ..report import layout
     from ..report.difference import report
 
-    for line in report(found):
+    for line in layout.with_doubts(report(found), world.inferences):
         click.echo(line)
     click.echo()
     for line in layout.basis("Predicted, not tried", world.cluster, world.notes, world.skipped):

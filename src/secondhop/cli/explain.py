@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 import click
 
 from ..errors import UsageError
+from .cluster import Chosen, cluster_options
 from .source import (
+    Input,
     balancer_option,
     choose,
     input_options,
     known_balancer,
-    load,
     proxy_options,
     services_of,
 )
@@ -34,6 +35,7 @@ _Cells: TypeAlias = "Iterator[tuple[Service | None, Flow, Outcome]]"
 @click.command()
 @click.argument("service", required=False, metavar="[svc/NAME]")
 @input_options
+@cluster_options()
 @click.option(
     "-l", "--selector", "labels", help="Only Services with these labels, as kubectl takes them."
 )
@@ -66,16 +68,19 @@ def command(
     kube_version: str | None,
     balancer: str,
     output: str,
+    cluster: Chosen,
 ) -> None:
     """Predict where traffic to Services lands, and why. Sends nothing.
 
-    Without svc/NAME every Service of the input; without -f the reference experiment. Shows the
+    Without svc/NAME every Service of the input; without -f the reference experiment; with --context
+    or --kubeconfig the Services of a real cluster as it is now, which is only read. Shows the
     outside client at every entry, unless --all or --to asks for more; of a single Service also what
     the loss of a node and a rollout cost behind the balancer, where the nodes are known.
     """
     known_balancer(balancer)
     _refuse_mixtures(sender, target, via, everything)
-    world = load(files, namespace, proxy_mode, kube_version)
+    given = cluster.input(Input(files, namespace, proxy_mode, kube_version), service)
+    world, namespace = given.world(given.documents()), given.namespace
     chosen = None if service is None else choose(world, service, namespace)
     services = _services(world, namespace, labels) if chosen is None else (chosen,)
     if target is not None:
@@ -85,7 +90,10 @@ def command(
         wanted = f" with labels {labels}" if labels else ""
         where = f" in namespace {namespace}" if namespace else ""
         raise UsageError(
-            f"the input has no Service{where}{wanted}", "Add one to the files given with -f."
+            f"the input has no Service{where}{wanted}",
+            "Name another namespace with -n, or -A."
+            if cluster.named
+            else "Add one to the files given with -f.",
         )
     else:
         found = _failover(world, services, balancer)
@@ -209,13 +217,14 @@ def _flow(cluster: Cluster, chosen: Service | None, typed: _Typed) -> _Answer:
 def _json(answer: _Answer, world: World) -> Iterator[str]:
     from ..report import json
 
-    return json.prediction(answer.cells, world.cluster.kube_version, answer.failover)
+    version = world.cluster.kube_version
+    return json.prediction(answer.cells, version, answer.failover, world.inferences)
 
 
 def _text(answer: _Answer, world: World) -> Iterator[str]:
-    from ..report.layout import basis
+    from ..report.layout import basis, with_doubts
 
-    for line in answer.lines:
+    for line in with_doubts(answer.lines, world.inferences):
         yield f"{line}\n"
     yield "\n"
     for line in basis("Predicted, not tried", world.cluster, world.notes, world.skipped):

@@ -64,7 +64,7 @@ def up(
 ) -> None:
     """Start a lab; returns when every node is Ready, and leaves it in the background."""
     from ..lab import keeper
-    from ..lab.program import missing_package
+    from ..lab.named import missing_package
     from ..lab.state import State
 
     try:
@@ -150,6 +150,8 @@ def status(name: str) -> None:
             click.echo(f"  node {node['name']} is not Ready")
     pods = told["pods"]
     click.echo(f"  {pods['ready']} of {pods['all']} pods ready, {told['services']} Services")
+    for seat in told["seats"]:
+        click.echo(f"  {seat}")
     click.echo(f"  up for {told['seconds']:.0f} s, {told['memoryMiB']:.0f} MiB")
 
 

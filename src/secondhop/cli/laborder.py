@@ -36,7 +36,7 @@ def order(
 ) -> tuple[Order, Sequence[str]]:
     """The lab that the options ask for, and the kinds of the input that it does not have. Raises
     ManifestError, UsageError, EnvironmentUnable."""
-    from ..lab.program import named_program
+    from ..lab.named import named_program
     from ..lab.standing import Order
     from ..lab.stockproxy import version
     from ..manifests import reference_lab

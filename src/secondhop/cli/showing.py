@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING
 
 import click
 
 from ..errors import EnvironmentUnable, LabError
 from ..experiment import plan
 from ..experiment.claims import judge
-from ..experiment.fit import limits
-from ..experiment.run import Applied, Held, Probed, predictions, run
-from ..lab.client import Lab
+from ..experiment.events import Applied, Event, Held
 from ..manifests import World
 from ..model.cluster import Service
 from ..model.fate import Trial
 from ..predict.path import Paths
 from ..report import json as documents
 from ..report import layout, steps, text
+
+if TYPE_CHECKING:
+    from ..lab.client import Lab
 
 _QUIET_SECONDS = 1.0
 
@@ -31,7 +34,13 @@ class Showing:
     """
 
     def __init__(
-        self, world: World, service: Service, *, output: str, verbose: bool, everything: bool
+        self,
+        world: World,
+        service: Service,
+        *,
+        output: str,
+        verbose: bool,
+        everything: bool = False,
     ) -> None:
         self._world = world
         self._service = service
@@ -49,19 +58,33 @@ class Showing:
 
         Raises UsageError, EnvironmentUnable, LabError.
         """
+        from ..experiment.fit import limits
+        from ..experiment.run import run
+
+        world, service = self._world, self._service
+        left_out = partial(limits, world.cluster, service, everything=self._everything)
+        events = run(lab, world, service, self._plan, wait_timeouts=wait_timeouts)
+        return self.show(events, "Tried on a lab", lambda: [*left_out(), *lab.notes])
+
+    def show(
+        self, events: Iterable[Event], how: str, left_out: Callable[[], Sequence[str]]
+    ) -> bool:
+        """Report on an experiment as it goes on; whether prediction and packets agree. left_out:
+        what it did not do, asked for when it is over."""
         self._started = time.monotonic()
-        made = run(lab, self._world, self._service, self._plan, wait_timeouts=wait_timeouts)
-        for event in made:
+        for event in events:
             lines = self._take(event)
             if self._verbose:
                 click.echo("\n".join(lines))
         if self._verbose:
             click.echo()
-        self._report(time.monotonic() - self._started, lab.notes)
+        self._report(time.monotonic() - self._started, how, left_out())
         return all(trial.agree for trial in self._trials)
 
     def predict_only(self) -> None:
         """What can be said where nothing can be tried."""
+        from ..experiment.run import predictions
+
         rows = predictions(self._world, self._service, self._plan)
         if self._json:
             click.echo(documents.predictions(self._service, rows, self._cluster.kube_version))
@@ -70,7 +93,7 @@ class Showing:
             click.echo(line)
         self._basis("Predicted, not tried", [])
 
-    def _take(self, event: Applied | Probed | Held) -> list[str]:
+    def _take(self, event: Event) -> list[str]:
         """Remember what one step showed; the step in words."""
         if isinstance(event, Applied):
             first = self._cluster is self._world.cluster
@@ -93,21 +116,26 @@ class Showing:
             rows = "1 row" if len(self._trials) == 1 else f"{len(self._trials)} rows"
             click.echo(f"{rows} tried, the last under {trial.policy}", err=True)
 
-    def _report(self, elapsed: float, seen: Sequence[str]) -> None:
+    def _report(self, elapsed: float, how: str, left_out: Sequence[str]) -> None:
         outside = [trial for trial in self._trials if trial.flow.is_reference]
         claims = judge(self._cluster, self._service, outside, self._held)
-        left_out = [*limits(self._world.cluster, self._service, everything=self._everything), *seen]
         if self._json:
             notes = [*self._world.notes, *left_out]
             click.echo(
                 documents.experiment(
-                    self._service, self._trials, claims, elapsed, notes, self._cluster.kube_version
+                    self._service,
+                    self._trials,
+                    claims,
+                    elapsed,
+                    notes,
+                    self._cluster.kube_version,
+                    self._world.inferences,
                 )
             )
             return
         version = self._cluster.kube_version
         many = Paths(self._world.cluster).placements.of_service(self._service) is not None
-        for line in text.experiment(
+        lines = text.experiment(
             self._service,
             self._trials,
             claims,
@@ -115,11 +143,12 @@ class Showing:
             version,
             one_of_many=many,
             everything=self._everything,
-        ):
+        )
+        for line in layout.with_doubts(lines, self._world.inferences):
             click.echo(line)
-        self._basis("Tried on a lab", left_out)
+        self._basis(how, left_out)
 
-    def _basis(self, how: str, left_out: list[str]) -> None:
+    def _basis(self, how: str, left_out: Sequence[str]) -> None:
         world = self._world
         click.echo()
         for line in layout.basis(how, world.cluster, [*world.notes, *left_out], world.skipped):

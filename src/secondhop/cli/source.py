@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import click
@@ -14,6 +15,7 @@ from ..errors import ManifestError, UsageError
 if TYPE_CHECKING:
     from ..manifests import Document, Examined, World
     from ..model.cluster import Service
+    from ..model.inference import Inference
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 _NAMED = 10
@@ -72,12 +74,19 @@ def proxy_options(function: _F) -> _F:
 
 class Input(NamedTuple):
     """What the shared options say: files, the namespace (None: of all), and the proxy mode and
-    Kubernetes release as typed, None for the Lab's and the newest."""
+    Kubernetes release as typed, None for the Lab's and the newest.
+
+    read: the objects of a real cluster in place of the files'; inferences: what was found beside
+    them; unread: what could not be.
+    """
 
     files: Sequence[str]
     namespace: str | None
     proxy_mode: str | None = None
     kube_version: str | None = None
+    read: Sequence[Document] | None = None
+    inferences: tuple[Inference, ...] = ()
+    unread: tuple[str, ...] = ()
 
     @property
     def home(self) -> str:
@@ -85,18 +94,22 @@ class Input(NamedTuple):
         return self.namespace or _DEFAULT
 
     def documents(self) -> list[Document]:
-        """The objects of the files, or the reference experiment. Raises ManifestError."""
+        """The objects of the cluster, of the files, or the reference experiment. Raises
+        ManifestError."""
         from ..manifests import read_files, reference_documents
 
+        if self.read is not None:
+            return [*self.read]
         return read_files(self.files, sys.stdin) if self.files else reference_documents()
 
     def world(self, documents: Sequence[Document]) -> World:
         """What they make. Raises ManifestError, and UsageError for a proxy or a release whose
         rules are not known."""
         examined = self.examined(documents)
-        if examined.problems:
+        if examined.problems and self.read is None:
             raise ManifestError(examined.problems)
-        return examined.world
+        odd = tuple(f"{p.subject} {p.field}: {p.message}" for p in examined.problems)
+        return replace(examined.world, notes=(*examined.world.notes, *odd))
 
     def examined(self, documents: Sequence[Document]) -> Examined:
         """The same, with the problems of the objects told apart. Raises as `world`, but
@@ -110,7 +123,14 @@ class Input(NamedTuple):
         found = examine(documents, namespace=self.home, proxy_mode=mode, kube_version=version)
         modelled(found.world.cluster.proxy.mode, version)
         gc.freeze()  # it stays to the end: no collection need walk it
-        return found
+        return found._replace(world=self._live(found.world))
+
+    def _live(self, world: World) -> World:
+        """With what was found beside the objects of a real cluster."""
+        if self.read is None:
+            return world
+        notes = (*world.notes, *map(str, self.inferences), *(f"not read: {u}" for u in self.unread))
+        return replace(world, notes=notes, inferences=self.inferences)
 
 
 def load(

@@ -40,6 +40,9 @@ _DISAGREE = 4
     "--to", "target", metavar="ADDR:PORT[/PROTO]", help="Default: the first node's node port."
 )
 @click.option(
+    "--via", metavar="NODE", help="With --to: where the network delivers an address of no node."
+)
+@click.option(
     "--policy",
     type=click.Choice(get_args(Policy)),
     help="externalTrafficPolicy to set before. Default: the Service's own.",
@@ -59,6 +62,7 @@ def command(
     name: str | None,
     sender: str,
     target: str | None,
+    via: str | None,
     policy: Policy | None,
     proxy_mode: str | None,
     pcap: str | None,
@@ -71,12 +75,13 @@ def command(
     Without -f: the reference experiment; without --to: the client to the first node's node port.
     Exits 4 where the packets went otherwise than predicted.
     """
-    asked = _Asked(service, namespace, sender, target)
+    asked = _Asked(service, namespace, sender, target, via)
     if name is None:
         done = _thrown_away(asked, files, policy, proxy_mode)
-    elif files or policy or proxy_mode:
+    elif files or policy or proxy_mode or via:
         raise UsageError(
-            "-f, --policy and --proxy-mode are for a throw-away lab, --name is one that is up",
+            "-f, --via, --policy and --proxy-mode are for a throw-away lab, --name is one that is"
+            " up",
             "Leave one side out; `kubectl apply` and `kubectl patch` change a lab that is up.",
         )
     else:
@@ -95,6 +100,7 @@ class _Asked(NamedTuple):
     namespace: str | None
     sender: str
     target: str | None
+    via: str | None
 
     def meant(self, cluster: Cluster) -> tuple[Service | None, Flow, str]:
         """As which Service it is dialled, the flow, and the place where it starts. Raises
@@ -109,8 +115,8 @@ class _Asked(NamedTuple):
         if target is None and chosen is not None:
             first = [node.name for node in cluster.nodes].index
             flow = min(flows(cluster, chosen), key=lambda f: first(f.destination.node or ""))
-            target = str(flow.destination)
-        service, flow = read_flow(cluster, self.sender, target or "", None, home)
+            target = f"{flow.destination}/{flow.destination.protocol}"
+        service, flow = read_flow(cluster, self.sender, target or "", self.via, home)
         if chosen is not None and service != chosen:
             raise UsageError(
                 f"{flow.destination} is not an address of Service {chosen}",

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 
 from ..errors import ApiError
 from .api import Api, Event, Object, meta
 
-_EXPIRED = 410
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 5.0
 
 Key = tuple[str, str]
@@ -36,6 +36,7 @@ class Informer:
         self._api, self._kind, self._changed = api, kind, changed
         self._namespace, self._labels, self._fields = namespace, labels, fields
         self._objects: dict[Key, Object] = {}
+        self._heard = False
         self.synced = asyncio.Event()
         """Set once the first list is in."""
 
@@ -52,17 +53,15 @@ class Informer:
         return self._objects
 
     async def run(self) -> None:
-        """List and watch until cancelled; whatever the API answers, try again."""
+        """List and watch until cancelled; whatever the API answers, try again, the slower the less
+        it tells."""
         pause = _FIRST_PAUSE
         while True:
-            try:
+            self._heard = False
+            with suppress(ApiError, OSError):
                 await self._follow()
+            if self._heard:
                 pause = _FIRST_PAUSE
-            except ApiError as error:
-                if error.code == _EXPIRED:
-                    continue
-            except OSError:
-                pass
             await asyncio.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE)
 
@@ -80,6 +79,7 @@ class Informer:
             fields=self._fields,
             since=listing.revision,
         ):
+            self._heard = True
             self._take(event)
 
     def _replace(self, objects: Mapping[Key, Object]) -> None:

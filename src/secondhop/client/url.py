@@ -6,6 +6,7 @@ import asyncio
 import json
 import ssl
 from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import contextmanager
 from tempfile import NamedTemporaryFile
 from types import TracebackType
 from typing import NamedTuple
@@ -46,11 +47,14 @@ class _Resource(NamedTuple):
 class UrlApi:
     """One client of one API; to be used in one event loop, and closed.
 
-    Besides ApiError every method raises ConnectionError when the API cannot be reached.
+    Besides ApiError every method raises ConnectionError when the API cannot be reached, or what
+    answers is none.
     """
 
     def __init__(self, access: Access) -> None:
-        headers = {"authorization": f"Bearer {access.token}"} if access.token else {}
+        headers = {"user-agent": "secondhop"}  # which is who owns the fields that it writes
+        if access.token:
+            headers["authorization"] = f"Bearer {access.token}"
         self._http = httpx.AsyncClient(
             base_url=access.server,
             headers=headers,
@@ -88,11 +92,12 @@ class UrlApi:
                 limit=str(PAGE),
                 **{"continue": token},
             )
-            head = {"apiVersion": found["apiVersion"], "kind": kind}
-            items += [head | item for item in found.get("items") or []]
-            token = found["metadata"].get("continue", "")
-            if not token:
-                return Listing(items, found["metadata"]["resourceVersion"])
+            with _as_agreed():
+                head = {"apiVersion": found["apiVersion"], "kind": kind}
+                items += [head | item for item in found.get("items") or []]
+                token = found["metadata"].get("continue", "")
+                if not token:
+                    return Listing(items, found["metadata"]["resourceVersion"])
 
     async def watch(
         self, kind: str, namespace: str = "", *, labels: str = "", fields: str = "", since: str
@@ -114,8 +119,8 @@ class UrlApi:
                     await response.aread()
                     raise _refusal(response)
                 async for line in response.aiter_lines():
-                    yield _event(json.loads(line))
-        except httpx.TransportError as error:
+                    yield _event(line)
+        except httpx.HTTPError as error:
             raise _unreachable(error) from error
 
     async def create(self, value: Object, *, subresource: str = "") -> Object:
@@ -162,7 +167,7 @@ class UrlApi:
         body = {key: value for key, value in options.items() if value is not None}
         head = {"apiVersion": "v1", "kind": "DeleteOptions"}
         done = await self._ask("DELETE", path, head | body)
-        return before if done["kind"] == "Status" else done
+        return before if done.get("kind") == "Status" else done
 
     async def ready(self) -> bool:
         """Whether the server says that it is ready for everything."""
@@ -191,7 +196,7 @@ class UrlApi:
                 params=_query(**query),
                 headers=headers,
             )
-        except httpx.TransportError as error:
+        except httpx.HTTPError as error:
             raise _unreachable(error) from error
         if response.is_error:
             raise _refusal(response)
@@ -212,11 +217,12 @@ class UrlApi:
         found: dict[str, _Resource] = {}
         for root in "/api", "/apis":
             listed = await self._ask("GET", root, accept=_AGGREGATED)
-            if listed["kind"] != "APIGroupDiscoveryList":
+            if listed.get("kind") != "APIGroupDiscoveryList":
                 text = "the API has no aggregated discovery: Kubernetes 1.27 or later is needed"
                 raise ApiError(406, "NotAcceptable", text)
-            for kind, resource in _resources(root, listed):
-                found.setdefault(kind, resource)
+            with _as_agreed():
+                for kind, resource in _resources(root, listed):
+                    found.setdefault(kind, resource)
         return found
 
 
@@ -235,17 +241,31 @@ def _query(**values: str) -> dict[str, str]:
     return {key: value for key, value in values.items() if value}
 
 
-def _event(line: Object) -> Event:
+def _event(line: str) -> Event:
     """A line of a watch. Raises the ApiError that it may be."""
-    kind, value = line["type"], line["object"]
-    if kind == "ERROR":
-        raise _status_error(value)
-    return Event(kind, value)
+    with _as_agreed():
+        event = json.loads(line)
+        kind, value = event["type"], event["object"]
+        if kind == "ERROR":
+            raise _status_error(value)
+        value["metadata"].keys()
+        return Event(kind, value)
 
 
 def _object(response: httpx.Response) -> Object:
-    value: Object = response.json()
-    return value
+    with _as_agreed():
+        value: Object = response.json()
+        value.keys()
+        return value
+
+
+@contextmanager
+def _as_agreed() -> Iterator[None]:
+    """What stands at a URL may be no API, and a line of a watch may be cut off."""
+    try:
+        yield
+    except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
+        raise ConnectionError("the answer is not what a Kubernetes API answers") from None
 
 
 def _refusal(response: httpx.Response) -> ApiError:
@@ -268,7 +288,7 @@ def _status_error(status: Object) -> ApiError:
     )
 
 
-def _unreachable(error: httpx.TransportError) -> ConnectionError:
+def _unreachable(error: httpx.HTTPError) -> ConnectionError:
     return ConnectionError(str(error) or type(error).__name__)
 
 

@@ -42,7 +42,7 @@ def parse(frame: bytes) -> Packet | None:
     if kind not in (_IPV4, _IPV6):
         return None
     found = parse_ip(frame[_ETHERNET:])
-    if found and found.kind == "UDP" and found.addresses.destination_port == _VXLAN_PORT:
+    if found and _carries(found):
         (payload,) = found.identity[1:]
         assert isinstance(payload, bytes)
         inner = parse(payload[_VXLAN:])
@@ -50,14 +50,20 @@ def parse(frame: bytes) -> Packet | None:
     return found
 
 
+def _carries(packet: Packet) -> bool:
+    return packet.kind == "UDP" and packet.addresses.destination_port == _VXLAN_PORT
+
+
 def parse_headers(network: bytes, transport: bytes) -> Packet | None:
-    """The packet of which the two headers are given, perhaps cut short."""
+    """The packet of which the two headers are given, perhaps cut short; None for one that carries
+    another."""
     if not network or len(transport) < 8:
         return None
     size = (network[0] & 15) * 4 if network[0] >> 4 == 4 else 40
     if len(network) < size:
         return None
-    return parse_ip(network[:size] + transport)
+    found = parse_ip(network[:size] + transport)
+    return None if found is None or _carries(found) else found
 
 
 def parse_ip(data: bytes) -> Packet | None:

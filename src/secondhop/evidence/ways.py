@@ -31,67 +31,77 @@ class _Heard:
 
 def flow_frames(recording: Recording) -> tuple[Frame, ...]:
     """The packets that belong to the connection, in the order of time."""
-    return tuple(heard.frame for heard in _of_the_flow(recording)[0])
+    return tuple(heard.frame for heard in _Flow(recording).heard)
 
 
 def ways(recording: Recording, cluster: Cluster) -> tuple[Way, ...]:
     """Every packet of the connection with the interfaces that it passed and the rules that it met,
     the first first. `Sighting.frame` counts among `flow_frames`. cluster: whose Services the rules
     are explained with."""
-    heard, forward = _of_the_flow(recording)
-    groups: dict[tuple[bool, object], list[_Heard]] = {}
-    for one in heard:
-        groups.setdefault((_is_forward(one.packet, forward), one.packet.identity), []).append(one)
+    flow = _Flow(recording)
+    if flow.first is None:
+        return ()
+    groups: dict[tuple[bool, object], list[_Heard]] = {(True, flow.first.identity): []}
+    for one in flow.heard:
+        groups.setdefault((flow.is_forward(one.packet), one.packet.identity), []).append(one)
     return tuple(
-        _way(heard[0].frame.nanoseconds, request, group, recording, cluster)
-        for (request, _), group in groups.items()
+        _way(flow, request, group, recording, cluster) for (request, _), group in groups.items()
     )
 
 
-def _of_the_flow(recording: Recording) -> tuple[list[_Heard], set[Addresses]]:
-    """The frames of the connection, and the addresses that its requests bore on their way."""
-    understood = [(f, p) for f in recording.frames if (p := parse(f.data))]
-    first = _first(understood, recording)
-    if first is None:
-        return [], set()
-    forward = {recording.dialled}
-    forward |= {p.addresses for _, p in understood if p.identity == first.identity}
-    both = forward | {addresses.back for addresses in forward}
-    mine = [
-        (frame, packet)
-        for frame, packet in understood
-        if packet.addresses in both or packet.about in both
-    ]
-    return [_Heard(number, *one) for number, one in enumerate(mine)], forward
+class _Flow:
+    """What belongs to one connection.
+
+    first: its first packet, None if nothing was seen of it. heard: its frames in the order of time.
+    forward: the addresses that its requests bore on their way.
+    """
+
+    def __init__(self, recording: Recording) -> None:
+        understood = [(f, p) for f in recording.frames if (p := parse(f.data))]
+        self.first = _first(understood, recording)
+        self.forward = {recording.dialled}
+        if self.first is not None:
+            same = (p.addresses for _, p in understood if p.identity == self.first.identity)
+            self.forward.update(same)
+        both = self.forward | {addresses.back for addresses in self.forward}
+        mine = [
+            (frame, packet)
+            for frame, packet in understood
+            if packet.addresses in both or packet.about in both
+        ]
+        self.heard = [_Heard(number, *one) for number, one in enumerate(mine)]
+        self.began = mine[0][0].nanoseconds if mine else 0
+
+    def is_forward(self, packet: Packet) -> bool:
+        """Whether it goes the request's way."""
+        if packet.about is not None:
+            return packet.about not in self.forward
+        return packet.addresses in self.forward
 
 
 def _first(understood: Sequence[tuple[Frame, Packet]], recording: Recording) -> Packet | None:
-    """The connection's first packet. What a process of a node sends is translated before any
-    interface sees it: then the rules that it met tell what it became."""
+    """The connection's first packet. What a process of a node sends is translated, or refused,
+    before any interface sees it: then the rules that it met tell what it was and became."""
+    dialled = recording.dialled
     at_sender = [packet for frame, packet in understood if frame.place == recording.place]
+    for packet in at_sender:
+        if packet.addresses == dialled:
+            return packet
+    sent: Packet | None = None
     number: tuple[str, int] | None = None
-    to = recording.dialled
+    to = dialled
     for event in recording.events:
-        packet = parse_headers(event.network, event.transport)
         key = event.met.rule.node, event.packet
-        if packet and number is None and packet.addresses == to:
-            number = key
-        if packet and key == number:
-            to = packet.addresses
-    for target in (recording.dialled[2:], to[2:]):
-        for packet in at_sender:
-            exact = target != recording.dialled[2:] or packet.addresses == recording.dialled
-            if packet.addresses[2:] == target and exact:
-                return packet
-    return None
-
-
-def _is_forward(packet: Packet, forward: set[Addresses]) -> bool:
-    return packet.addresses in forward if packet.about is None else packet.about not in forward
+        met = parse_headers(event.network, event.transport)
+        if met and sent is None and met.addresses == dialled:
+            sent, number = met, key
+        if met and key == number:
+            to = met.addresses
+    return next((packet for packet in at_sender if packet.addresses[2:] == to[2:]), sent)
 
 
 def _way(
-    began: int, request: bool, group: Sequence[_Heard], recording: Recording, cluster: Cluster
+    flow: _Flow, request: bool, group: Sequence[_Heard], recording: Recording, cluster: Cluster
 ) -> Way:
     """One packet's way; what was sent once more is the same packet, and told once."""
     once: dict[object, _Heard] = {}
@@ -101,12 +111,16 @@ def _way(
             (frame.place, frame.device, frame.outgoing, packet.ttl, packet.addresses, packet.outer),
             one,
         )
-    origin = recording.dialled if group[0].number == 0 else group[0].packet.addresses
-    sightings = list(_sightings(began, origin, once.values()))
+    sample = group[0].packet if group else flow.first
+    assert sample is not None
+    is_first = request and flow.first is not None and sample.identity == flow.first.identity
+    origin = recording.dialled if is_first else sample.addresses
+    sightings = list(_sightings(flow.began, origin, once.values()))
+    addresses = {origin, *(one.packet.addresses for one in group)}
     gaps: list[list[Rule]] = [[] for _ in range(len(sightings) + 1)]
     met: set[object] = set()
     tellers: dict[str, Teller] = {}
-    for event, packet in _events(recording, group):
+    for event, packet in _events(recording, sample, addresses):
         key = event.met, event.incoming, event.outgoing, packet.ttl, event.verdict
         if key in met or (event.met.rule.handle == 0 and event.verdict != "drop"):
             continue
@@ -116,7 +130,7 @@ def _way(
         if rule is not None:
             gaps[_gap(event, packet, sightings)].append(rule)
     return Way(
-        group[0].packet.kind,
+        sample.kind,
         request,
         origin,
         tuple(replace(s, rules=tuple(r)) for s, r in zip(sightings, gaps, strict=False)),
@@ -151,11 +165,11 @@ def change(before: Addresses, after: Addresses) -> str:
     return " and ".join(done)
 
 
-def _events(recording: Recording, group: Sequence[_Heard]) -> Iterator[tuple[RuleEvent, Packet]]:
+def _events(
+    recording: Recording, sample: Packet, addresses: set[Addresses]
+) -> Iterator[tuple[RuleEvent, Packet]]:
     """What the packet met, with its headers then. The kernel tells headers, devices and state with
     the first rule of each chain that packets enter by themselves; they hold for those after it."""
-    sample = group[0].packet
-    addresses = {one.packet.addresses for one in group}
     current: dict[tuple[str, int], tuple[RuleEvent, Packet | None]] = {}
     mine: dict[tuple[str, int], bool] = {}
     for event in recording.events:

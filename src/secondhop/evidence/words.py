@@ -77,7 +77,7 @@ _IPTABLES = (
     ),
     _saying(
         r"-A KUBE-SV[CL]-.*-> (?P<to>[^\"]+)\".*--probability (?P<chance>[\d.]+)",
-        "chance (1 in {one_in}) chooses the endpoint {to}",
+        "chance (1 in {one_in} of those left) chooses the endpoint {to}",
         _ENDPOINTS,
     ),
     _saying(r"-A KUBE-SV[CL]-.*-> (?P<to>[^\"]+)\"", "the endpoint is {to}", _ENDPOINTS),
@@ -138,6 +138,11 @@ _NFTABLES = (
     _saying(
         _TABLE + r"(?:service|local)-\S+ .*dnat.* mod (?P<count>\d+) map",
         "DNAT: now it goes to an endpoint that chance (1 in {count}) chooses",
+        _ENDPOINTS,
+    ),
+    _saying(
+        _TABLE + r"(?:service|local)-\S+ .*numgen random mod 1 vmap",
+        "there is only one endpoint",
         _ENDPOINTS,
     ),
     _saying(

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..errors import UsageError
-from ..lab.program import named_program
+from ..lab.named import named_program
 from ..lab.workloads import is_whoami, listeners, workloads
 from ..manifests import World
 from ..model.cluster import Address, Cluster, Endpoint, Node, Pod, Service, ServicePort

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import groupby, islice
 from typing import TypeAlias
 
@@ -13,6 +13,7 @@ from ..model.cluster import Cluster, Policy, Service
 from ..model.fate import Outcome, Trial
 from ..model.flow import Flow
 from ..predict import predict
+from .events import Applied, Event, Held, Probed
 from .fit import refuse_unfit, stock_proxy
 from .plan import flows, policies
 
@@ -25,30 +26,6 @@ Plan: TypeAlias = Callable[[Cluster, Service], list[Flow]]
 """Which flows to try with a Service of a Cluster."""
 
 
-@dataclass(frozen=True, slots=True)
-class Applied:
-    """The objects stand like this now, and the nodes' kernels agree."""
-
-    policy: Policy
-    cluster: Cluster
-
-
-@dataclass(frozen=True, slots=True)
-class Probed:
-    """One row, and the first reply as it came."""
-
-    trial: Trial
-    reply: str
-
-
-@dataclass(frozen=True, slots=True)
-class Held:
-    """Connections from before a patch that answered once more after it, and how many there were."""
-
-    alive: int
-    total: int
-
-
 def run(
     lab: Lab,
     world: World,
@@ -57,7 +34,7 @@ def run(
     *,
     attempts: int = ATTEMPTS,
     wait_timeouts: bool = False,
-) -> Iterator[Applied | Probed | Held]:
+) -> Iterator[Event]:
     """The experiment on a new lab, step by step.
 
     plan: which flows to try under each policy. attempts: fresh connections a row. wait_timeouts:

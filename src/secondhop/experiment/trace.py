@@ -17,7 +17,7 @@ from ..model.flow import Flow
 from ..model.trace import Addresses, Recording, Station, Trace, Way, pod_place
 from ..predict import predict
 from ..predict.path import ROUTER, Delivery, Hop, Paths, Trail
-from .fit import refuse_unfit
+from .fit import refuse_unfit, stock_proxy
 
 _ENDS = "ends"
 
@@ -36,7 +36,7 @@ def on_new_lab(lab: Lab, world: World, service: Service | None, flow: Flow, plac
     for one in world.cluster.services if service is None else (service,):
         refuse_unfit(world, one)
     placed = replace(world, cluster=replace(world.cluster, workloads=()))
-    cluster = with_readiness(placed, lab.start(world.cluster)).cluster
+    cluster = with_readiness(placed, lab.start(world.cluster, stock_proxy(world))).cluster
     lab.program(cluster)
     return compare(cluster, service, flow, lab.trace(place, flow))
 
@@ -95,6 +95,9 @@ class _Expected:
         if trail.deliveries:
             yield from self._delivered(trail.hops[-1], self._chosen(trail.deliveries))
         else:
+            if trail.hops and (sent := trail.hops[-1].sent) and trail.where != ROUTER:
+                how = _between(sent.packet.source, sent.packet.destination, sent.packet.port)
+                yield _Event(f"node/{trail.where}", "receives", how)
             yield _ending(trail.fate, _place(trail))
 
     def _chosen(self, deliveries: Sequence[Delivery]) -> Delivery:
@@ -141,7 +144,8 @@ def _observed(recording: Recording, found: Sequence[Way]) -> Iterator[_Event]:
             continue
         plain = [sighting for sighting in group if sighting.outer is None]
         received = next((s for s in plain if not s.outgoing), None)
-        sent = next((s for s in plain if s.outgoing), None)
+        # A bridge translates at its port, after it has sent by itself.
+        sent = next((s for s in reversed(plain) if s.outgoing), None)
         if received and (number or place != recording.place):
             told[_Event(place, "receives", _seen(received.addresses))] = None
         if sent:
@@ -150,7 +154,7 @@ def _observed(recording: Recording, found: Sequence[Way]) -> Iterator[_Event]:
     yield from told
     answers = [way for way in found if not way.request]
     dropped = next((w.dropped_by for w in (way, *answers[:1]) if w.dropped_by), None)
-    last = way.sightings[-1].place
+    last = way.sightings[-1].place if way.sightings else recording.place
     if recording.fate in (Fate.DROPPED, Fate.REJECTED) and dropped:
         last = f"node/{dropped.node}"
     elif recording.fate is Fate.LOOP:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from ..dataplane.udp_flows import Place, Served
 from ..model.cluster import Family
 from .netlink import Netfilter, attribute, attributes
-from .netns import Namespace
+from .netns import FAMILIES, Namespace
 
 _GET, _DELETE = 1 << 8 | 1, 1 << 8 | 2
 _ORIGINAL, _REPLY, _ID = 1, 2, 12
@@ -42,12 +42,12 @@ def forget_stale(namespace: Namespace, family: Family, served: Served) -> None:
         for flow in list(udp_flows(netfilter, family)):
             if served.stale(flow.dialled, flow.answers):
                 with contextlib.suppress(OSError):  # it has ended by itself
-                    netfilter.request(_DELETE, flow.key, family=_domain(family))
+                    netfilter.request(_DELETE, flow.key, family=FAMILIES[family])
 
 
 def udp_flows(netfilter: Netfilter, family: Family) -> Iterator[UdpFlow]:
     """All there are. Raises OSError if the kernel refuses."""
-    for body in netfilter.dump(_GET, family=_domain(family)):
+    for body in netfilter.dump(_GET, family=FAMILIES[family]):
         found = attributes(body)
         original = attributes(found[_ORIGINAL])
         protocol = attributes(original[_PROTOCOL])
@@ -64,7 +64,3 @@ def udp_flows(netfilter: Netfilter, family: Family) -> Iterator[UdpFlow]:
 
 def _place(addresses: bytes, which: int, port: bytes) -> Place:
     return ip_address(attributes(addresses)[which]), int.from_bytes(port[:2], "big")
-
-
-def _domain(family: Family) -> int:
-    return socket.AF_INET if family == 4 else socket.AF_INET6

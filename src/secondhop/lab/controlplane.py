@@ -25,6 +25,7 @@ from .daemon import Daemon
 from .kubelet import LEASES
 from .netns import Namespace
 from .rtnetlink import Netlink
+from .state import write_secret
 
 PROGRAMS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler")
 _SECONDS = 60.0
@@ -63,11 +64,15 @@ class ControlPlane:
         lab's. tell: of what is waited for. Raises LabError, EnvironmentUnable."""
         loopback_up()
         self.folder.mkdir(mode=0o700)
-        self._write("ca.crt", self.credentials.authority)
-        self._write("server.crt", self.credentials.certificate)
-        self._write("server.key", self.credentials.key)
-        self._write("tokens.csv", f'{self.credentials.token},secondhop-admin,0,"system:masters"\n')
-        self._write("kubeconfig", self.kubeconfig)
+        files = {
+            "ca.crt": self.credentials.authority,
+            "server.crt": self.credentials.certificate,
+            "server.key": self.credentials.key,
+            "tokens.csv": f'{self.credentials.token},secondhop-admin,0,"system:masters"\n',
+            "kubeconfig": self.kubeconfig,
+        }
+        for name, text in files.items():
+            write_secret(self.folder / name, text)
         tell("waiting for the control plane: etcd and kube-apiserver")
         daemons = [self._start("etcd", _etcd()), self._start("kube-apiserver", self._api(cluster))]
         access = Access(
@@ -76,14 +81,8 @@ class ControlPlane:
         async with UrlApi(access) as api:
             await _answering(api, daemons)
             daemons.append(self._start("kube-controller-manager", self._controllers(cluster)))
-            daemons.append(self._start("kube-scheduler", self._scheduler()))
+            daemons.append(self._start("kube-scheduler", _CLIENT))
             yield api, daemons
-
-    def _write(self, name: str, text: str) -> None:
-        path = self.folder / name
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        with open(descriptor, "w") as file:
-            file.write(text)
 
     def _start(self, name: str, flags: Sequence[str]) -> Daemon:
         path = self.folder / f"{name}.log"
@@ -119,9 +118,6 @@ class ControlPlane:
             "--service-account-private-key-file=server.key",
             "--root-ca-file=ca.crt",
         ]
-
-    def _scheduler(self) -> list[str]:
-        return [*_CLIENT]
 
 
 _CLIENT = (

@@ -10,13 +10,12 @@ import socket
 import time
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
-from ipaddress import IPv4Address, IPv6Address
 from typing import NamedTuple
 
 from ..dataplane.health_checks import HealthCheck
 from ..model.cluster import Address, Family
 from .http import Request
-from .netns import Namespace
+from .netns import FAMILIES, Namespace, bind_all
 from .reply import Reply, error
 from .server import Connection, Handler
 
@@ -153,14 +152,14 @@ class HealthServers:
         return True
 
     async def _listen(self, place: Place, handler: Handler) -> asyncio.Server:
-        kind = socket.AF_INET if place.family == 4 else socket.AF_INET6
-        wildcard = IPv4Address(0) if place.family == 4 else IPv6Address(0)
-        listener = self._namespace.socket(kind, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+        family = FAMILIES[place.family]
+        listener = self._namespace.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         try:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            if place.family == 6:
-                listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-            listener.bind((str(place.address or wildcard), place.port))
+            if place.address is None:
+                bind_all(listener, place.port)
+            else:
+                listener.bind((str(place.address), place.port))
             loop = asyncio.get_running_loop()
             return await loop.create_server(
                 lambda: Connection(handler), sock=listener, backlog=_BACKLOG

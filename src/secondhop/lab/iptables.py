@@ -16,6 +16,7 @@ from .netns import Namespace
 from .program import Program, find_program
 
 _NFTABLES_GROUP = 7
+_SOL_NETLINK, _JOIN, _LEAVE = 270, 1, 2
 _NEW_GENERATION = 10 << 8 | 15
 
 _REFUSES = re.compile(r"-j (DROP|REJECT)\b.*$")
@@ -88,6 +89,7 @@ class Loader:
         leaving.add_done_callback(self._left)
         either: set[asyncio.Future[Any]] = {switched, leaving}
         await asyncio.wait(either, return_when="FIRST_COMPLETED")
+        self._switches.rest()
         if not switched.done():
             await leaving
 
@@ -102,18 +104,23 @@ class _Switches:
 
     def __init__(self, namespace: Namespace) -> None:
         self._socket = namespace.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_NETFILTER)
-        self._socket.bind((0, 1 << (_NFTABLES_GROUP - 1)))
+        self._socket.bind((0, 0))
         self._left = 0
         self._switched: asyncio.Future[None] | None = None
         asyncio.get_running_loop().add_reader(self._socket, self._read)
 
     def next(self, count: int) -> asyncio.Future[None]:
-        """A future that completes with the `count`th switch from now on."""
+        """A future that completes with the `count`th switch from now on; then call `rest`."""
         while self._heard() is not None:
             pass  # what an earlier restore was not waited for to say
+        self._socket.setsockopt(_SOL_NETLINK, _JOIN, _NFTABLES_GROUP)
         self._left = count
         self._switched = asyncio.get_running_loop().create_future()
         return self._switched
+
+    def rest(self) -> None:
+        """Hear nothing: of every rule that nftables mode loads the kernel would tell."""
+        self._socket.setsockopt(_SOL_NETLINK, _LEAVE, _NFTABLES_GROUP)
 
     def _heard(self) -> int | None:
         """How many switches the next message tells of; None if there is no message."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..model.cluster import Cluster
 from .embedded import Embedded, PodAgent
-from .program import missing_package
+from .named import missing_package
 from .rtnetlink import Netlink
 from .stockproxy import Stock
 from .timing import USUAL, Timing

@@ -80,14 +80,15 @@ class Refusals:
             await asyncio.sleep(0)
 
     @contextlib.contextmanager
-    def expect(self, mark: int) -> Iterator[asyncio.Future[Refusal]]:
-        """A future that completes when a rule refuses the packet with this mark."""
+    def expect(self, packet: Packet) -> Iterator[asyncio.Future[Refusal]]:
+        """A future that completes when a rule refuses this packet, whatever its addresses are by
+        then."""
         future: asyncio.Future[Refusal] = asyncio.get_running_loop().create_future()
-        self._waiting[mark] = future
+        self._waiting[packet.mark] = future
         try:
             yield future
         finally:
-            del self._waiting[mark]
+            del self._waiting[packet.mark]
 
 
 class Prober:
@@ -147,7 +148,7 @@ class Prober:
             mark_syn(sock, mark := next(_MARKS))
             target = (str(destination.address), destination.port)
             connecting = asyncio.get_running_loop().sock_connect(sock, target)
-            await self._answered(sock, connecting, mark)
+            await self._answered(sock, connecting, _packet(sock, target, mark))
             connect_ms = _handshake_ms(sock)
             try:
                 async with asyncio.timeout(_REPLY_SECONDS):
@@ -167,7 +168,8 @@ class Prober:
             _bind_anew(sock, self._source)
             await self._refusals.turn()
             mark, target = next(_MARKS), (str(destination.address), destination.port)
-            reply = await self._answered(sock, self._exchange(sock, target, mark), mark)
+            exchange = self._exchange(sock, target, mark)
+            reply = await self._answered(sock, exchange, _packet(sock, target, mark))
             try:
                 return self._delivered(reply.decode(errors="replace"))
             except ValueError as error:
@@ -192,10 +194,12 @@ class Prober:
         hops = self._hops(arrival) if arrival else None
         return Attempt(Fate.DELIVERED, "", Seen(pod, peer[0]), connect_ms, hops, reply)
 
-    async def _answered(self, sock: socket.socket, trying: Coroutine[Any, Any, T], mark: int) -> T:
+    async def _answered(
+        self, sock: socket.socket, trying: Coroutine[Any, Any, T], packet: Packet
+    ) -> T:
         """What comes of trying. Raises Unanswered with what became of the first packet."""
         answer = asyncio.ensure_future(trying)
-        with self._refusals.expect(mark) as refusal:
+        with self._refusals.expect(packet) as refusal:
             try:
                 await self._first_word(answer, refusal)
                 claim = refusal.result() if refusal.done() else None
@@ -225,6 +229,12 @@ class Prober:
         if not answer.done():
             least = 0.0 if refusal.done() else _LATE_SECONDS
             await asyncio.wait({answer}, timeout=max(deadline - loop.time(), least))
+
+
+def _packet(sock: socket.socket, target: tuple[str, int], mark: int) -> Packet:
+    """What a bound socket sends first."""
+    source, source_port = sock.getsockname()[:2]
+    return Packet(source, source_port, *target, mark)
 
 
 def _bind_anew(sock: socket.socket, source: Address) -> None:

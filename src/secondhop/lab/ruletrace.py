@@ -70,7 +70,8 @@ class RuleTrace:
             ) from None
 
     def close(self) -> None:
-        """Stop; the kernel deletes the table with its owner."""
+        """Stop; the kernel deletes the table with its owner. It takes its time: not to be called in
+        an event loop."""
         self._owner.close()
         self._listener.close()
 

@@ -44,6 +44,7 @@ from .faults import inject
 from .forward import forwarding
 from .nodeapi import listeners
 from .process import Process
+from .state import write_secret
 from .stockproxy import Stock
 from .timing import timing
 
@@ -73,6 +74,12 @@ class Order:
     kubeconfig: Path
     kube_proxy: str | None = None
     control_plane: Path | None = None
+
+    @property
+    def seats(self) -> list[str]:
+        """Who sits in seats of ours."""
+        taken = {"control plane": self.control_plane, "kube-proxy": self.kube_proxy}
+        return [f"{seat}: {program}" for seat, program in taken.items() if program is not None]
 
 
 def main(order: Order, channel: socket.socket, control: socket.socket, api: socket.socket) -> None:
@@ -111,6 +118,7 @@ class _Standing:
     def __init__(self, order: Order) -> None:
         self._order = order
         self._begun = time.time()
+        self._tracing = asyncio.Lock()
         self._own = {
             name: os.open(f"/proc/self/ns/{name}", os.O_RDONLY | os.O_CLOEXEC)
             for name in ("user", "pid")
@@ -123,7 +131,7 @@ class _Standing:
         self._url = f"https://127.0.0.1:{port}"
         credentials = make_credentials(["127.0.0.1", "localhost"])
         config = kubeconfig(f"lab-{order.name}", self._url, credentials)
-        _write_secret(order.kubeconfig, config)
+        write_secret(order.kubeconfig, config)
         folder, stock = order.kubeconfig.parent, None
         if order.kube_proxy is not None:
             stock = Stock(order.kube_proxy, config, folder)
@@ -230,7 +238,8 @@ class _Standing:
             case {"verb": "trace", "place": str(place), "flow": str(flow)}:
                 from .recorder import record
 
-                return Answer(packed(await record(self._lab, place, unpacked(flow))))
+                async with self._tracing:
+                    return Answer(packed(await record(self._lab, place, unpacked(flow))))
         raise UsageError("the lab does not know this question", "Use `secondhop lab --help`.")
 
     async def _cluster(self) -> Cluster:
@@ -247,6 +256,7 @@ class _Standing:
             "url": self._url,
             "seconds": time.time() - self._begun,
             "memoryMiB": _memory_mib(),
+            "seats": self._order.seats,
             "nodes": [{"name": meta(node)[1], "ready": is_true(node, "Ready")} for node in nodes],
             "pods": {"all": len(pods), "ready": sum(is_true(pod, "Ready") for pod in pods)},
             "services": len((await self._lab.api.list("Service")).items),
@@ -310,12 +320,6 @@ def _settings(order: Order) -> Settings:
         pool=order.described.balancer.pool,
         kube_version=order.base.kube_version,
     )
-
-
-def _write_secret(path: Path, text: str) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    with open(descriptor, "w") as file:
-        file.write(text)
 
 
 def _memory_mib() -> float:

@@ -104,6 +104,13 @@ class State:
         return True
 
 
+def write_secret(path: Path, text: str) -> None:
+    """A new file that nobody else may read."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with open(descriptor, "w") as file:
+        file.write(text)
+
+
 def states() -> list[State]:
     """Every lab that has left a trace, by name."""
     root = state_root()

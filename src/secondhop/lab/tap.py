@@ -11,7 +11,6 @@ import errno
 import socket
 import struct
 import time
-from collections.abc import Iterable
 
 from ..errors import LabError
 from ..model.trace import Frame
@@ -56,7 +55,7 @@ class Tap:
             frames.append(Frame(moment, self.place, address[0], address[2] == _OUTGOING, data))
 
     def close(self) -> None:
-        """Stop. The kernel takes some 15 ms to let go: not to be called in an event loop."""
+        """Stop. The kernel takes its time: not to be called in an event loop."""
         self._socket.close()
 
 
@@ -79,8 +78,3 @@ async def stamped(namespace: Namespace) -> None:
             if seconds * _BILLION + nanoseconds <= passed:
                 return
     raise LabError("this kernel does not stamp packets", "Try again on a quieter machine.")
-
-
-async def close_all(taps: Iterable[Tap]) -> None:
-    """Close them at once, away from the event loop."""
-    await asyncio.gather(*(asyncio.to_thread(tap.close) for tap in taps))

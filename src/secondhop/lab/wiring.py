@@ -20,7 +20,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from ipaddress import ip_interface
 from itertools import permutations
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from ..dataplane.node_ports import localhost_node_ports
 from ..errors import LabError
@@ -44,8 +44,20 @@ _QUIET = {Devconf.RP_FILTER: 0, Devconf.SEND_REDIRECTS: 0}
 _FORWARD = {**_QUIET, Devconf.FORWARDING: 1}
 
 
+class End(NamedTuple):
+    """Who is at one end of a wire: link, its hardware address, and the addresses there."""
+
+    netlink: Netlink
+    link: int
+    mac: str
+    interfaces: Sequence[Interface]
+
+
+Wire: TypeAlias = list[End]
+
+
 class _Nic(NamedTuple):
-    """A machine's end of a cable to the router."""
+    """A machine's NIC, plugged into the router."""
 
     machine: Netlink
     link: int
@@ -60,8 +72,7 @@ class Wiring:
         self._netlinks: list[Netlink] = []
         self._with_ipv6 = any(i.version == 6 for n in cluster.nodes for i in n.addresses)
         self._pod_mtu = min(_OVERLAY_MTU[cidr.version] for n in cluster.nodes for cidr in _cidrs(n))
-        self._neighbours: list[tuple[Netlink, int, Address, str]] = []
-        """Who is to know whom, over which link, once the links are up."""
+        self._outside_wires: list[Wire] = []
         self.unset: list[str] = []
         """sysctls that could not be written (a read-only /proc/sys)."""
         self.client = self._namespace("client")
@@ -88,53 +99,13 @@ class Wiring:
         """Which pod has this address, if one has."""
         return next((name for name, has in self._homes.items() if address in has), None)
 
-    def add_pods(self, node: str, pods: Iterable[tuple[str, Sequence[Address]]]) -> None:
-        """Give pods of one node a namespace with eth0, an address of each family that they have
-        one of, and default routes over cni0."""
-        cidrs = {cidr.version: cidr for cidr in self._cluster.node(node).pod_cidrs}
-        here, conf = self.nodes[node], self._node_conf(node)
-        bridge_mac = _bridge_mac(self._cluster.node(node))
-        gateways = [ip_interface(cidr[1]) for cidr in cidrs.values()]
-        new = []
-        for name, addresses in pods:
-            pod = self.pods[name] = self._namespace(f"pod/{name}")
-            self._homes[name] = addresses
-            port = self._next_port(node)
-            veth = f"veth{port:x}"
-            pod_mac = mac("0a58", addresses[0])
-            here.veth(
-                veth,
-                port,
-                "eth0",
-                _ETH0,
-                pod.namespace,
-                mac=mac("fe58", addresses[0]),
-                peer_mac=pod_mac,
-                master=_CNI0,
-            )
-            here.link_up(port, veth, conf=conf, mtu=self._pod_mtu)
-            here.hairpin(port, veth)
-            new.append((pod, addresses))
-            if self._with_ipv6:
-                own = [ip_interface(address) for address in addresses]
-                self._introduce([(here, _CNI0, bridge_mac, gateways), (pod, _ETH0, pod_mac, own)])
-        here.commit()
-        for pod, addresses in new:
-            pod.link_up(_ETH0, "eth0", conf=_QUIET, mtu=self._pod_mtu)
-            for address in addresses:
-                cidr = cidrs[address.version]
-                pod.address(_ETH0, ip_interface((address, cidr.prefixlen)))
-                pod.route(None, cidr[1], _ETH0)
-            pod.commit()
-
     async def plug(self, node: str, pod: str, addresses: Sequence[Address]) -> Netlink:
         """One more pod, once its cable can be used. Raises LabError."""
         port = f"veth{self._ports[node]:x}"
         try:
-            self.add_pods(node, [(pod, addresses)])
-            cable = {self.pods[pod]: ("eth0",), self.nodes[node]: (port, "cni0")}
-            await barrier.plugged(cable)
-            self._make_known()
+            wire = self._pod(node, pod, addresses)
+            await barrier.plugged({self.pods[pod]: ("eth0",), self.nodes[node]: (port, "cni0")})
+            _introduce([wire])
         except BaseException:
             self.unplug(pod)
             raise
@@ -153,7 +124,7 @@ class Wiring:
     def wait_ready(self) -> None:
         """Wait until a packet can go everywhere (barrier.py). Raises LabError after ten seconds."""
         barrier.wait(self._netlinks)
-        self._make_known()
+        _introduce(self._outside_wires)
 
     # --- parts ------------------------------------------------------------------------------
 
@@ -165,70 +136,56 @@ class Wiring:
         self._netlinks.append(netlink)
         return netlink
 
-    def _make_known(self) -> None:
-        """Not before the links are up: one that comes up forgets whom it knew."""
-        for netlink, index, address, where in self._neighbours:
-            netlink.neighbour(index, address, where, permanent=False)
-        for netlink in {netlink for netlink, *_ in self._neighbours}:
-            netlink.commit()
-        self._neighbours.clear()
-
     def _outside(self) -> None:
         """The segments: client and nodes plugged into the router's bridges."""
-        plugs: dict[_Nic, tuple[Interface, ...]] = {}
-        plugs[_Nic(self.client, _ETH0, "eth0")] = self._cluster.client
-        for node in self._cluster.nodes:
-            plugs |= self._nics(node)
-        found = segments(plugs)
+        nics = self._nics()
+        found = segments(nics)
         bridges: dict[_Nic, int] = {}
         for number, segment in enumerate(found):
             bridge, name = 10 + number, f"lan{number}"
-            bridges |= dict.fromkeys(segment.members, bridge)
             gateways = tuple(segment.gateways.values())
-            own = [(self.router, bridge, mac("0200", gateways[0].ip), gateways)]
-            self.router.bridge(name, bridge, mac=own[0][2], mtu=_MTU)
+            router = End(self.router, bridge, mac("0200", gateways[0].ip), gateways)
+            self.router.bridge(name, bridge, mac=router.mac, mtu=_MTU)
             self.router.link_up(bridge, name, conf=_FORWARD)
             for gateway in gateways:
                 self.router.address(bridge, gateway)
-            for nic in segment.members:
-                own.append((nic.machine, nic.link, mac("0200", plugs[nic][0].ip), plugs[nic]))
-            if self._with_ipv6:
-                self._introduce(own)
-        # A machine's eth0 comes first: of several devices, lo borrows the first one's address.
-        for port, (nic, addresses) in enumerate(plugs.items()):
+            bridges |= dict.fromkeys(segment.members, bridge)
+            self._outside_wires.append([router, *(_end(nic, nics[nic]) for nic in segment.members)])
+        for port, (nic, own) in enumerate(nics.items()):
             self.router.veth(
                 f"port{port}",
                 1000 + port,
                 nic.name,
                 nic.link,
                 nic.machine.namespace,
-                mac=mac("fe00", addresses[0].ip),
-                peer_mac=mac("0200", addresses[0].ip),
+                mac=mac("fe00", own[0].ip),
+                peer_mac=_end(nic, own).mac,
                 master=bridges[nic],
             )
         self.router.commit()
         for segment in found:
             for nic in segment.members:
-                self._machine(nic, plugs[nic], segment.gateways)
+                self._machine(nic, nics[nic], segment.gateways)
         self.client.commit()
 
-    def _nics(self, node: Node) -> dict[_Nic, tuple[Interface, ...]]:
-        """A node's NICs with their addresses; beside eth0, in the numbers of its first ports."""
-        here, found = self.nodes[node.name], {}
-        for number, addresses in enumerate(by_nic(node.addresses)):
-            link = self._next_port(node.name) if number else _ETH0
-            found[_Nic(here, link, f"eth{number}")] = addresses
+    def _nics(self) -> dict[_Nic, tuple[Interface, ...]]:
+        """The client's and the nodes' NICs with their addresses. A machine's eth0 comes first: of
+        several devices, lo borrows the first one's address where it has to lend one."""
+        machines = {self.client: self._cluster.client}
+        machines |= {self.nodes[node.name]: node.addresses for node in self._cluster.nodes}
+        if homeless := [m.namespace.name for m, own in machines.items() if not own]:
+            raise LabError(f"{', '.join(homeless)} has no address", "Give it one in the Lab file.")
+        found = {}
+        for machine, addresses in machines.items():
+            for number, own in enumerate(by_nic(addresses)):
+                link = self._next_port(machine.namespace.name) if number else _ETH0
+                found[_Nic(machine, link, f"eth{number}")] = own
         return found
 
     def _next_port(self, node: str) -> int:
+        """The number of a further link of a node."""
         self._ports[node] += 1
         return self._ports[node] - 1
-
-    def _introduce(self, ends: Iterable[tuple[Netlink, int, str, Sequence[Interface]]]) -> None:
-        """All ends of a wire (netlink, link, hardware address, addresses) are to know each other's
-        IPv6 addresses; IPv4's are found in time."""
-        for (here, link, _, _), (_, _, where, theirs) in permutations(ends, 2):
-            self._neighbours += [(here, link, i.ip, where) for i in theirs if i.version == 6]
 
     def _machine(
         self, nic: _Nic, own: Sequence[Interface], gateways: Mapping[Network, Interface]
@@ -277,6 +234,40 @@ class Wiring:
                     self._route(here, other, theirs, overlay)
         here.commit()
 
+    def _pod(self, node: str, name: str, addresses: Sequence[Address]) -> Wire:
+        """A namespace with eth0, an address of each family that the pod has one of, and default
+        routes over cni0."""
+        cidrs = {cidr.version: cidr for cidr in self._cluster.node(node).pod_cidrs}
+        here, port = self.nodes[node], self._next_port(node)
+        pod = self.pods[name] = self._namespace(f"pod/{name}")
+        self._homes[name] = addresses
+        own = [ip_interface((a, cidrs[a.version].prefixlen)) for a in addresses]
+        gateways = [ip_interface(cidr[1]) for cidr in cidrs.values()]
+        wire = [
+            End(here, _CNI0, _bridge_mac(self._cluster.node(node)), gateways),
+            End(pod, _ETH0, mac("0a58", addresses[0]), own),
+        ]
+        veth = f"veth{port:x}"
+        here.veth(
+            veth,
+            port,
+            "eth0",
+            _ETH0,
+            pod.namespace,
+            mac=mac("fe58", addresses[0]),
+            peer_mac=wire[1].mac,
+            master=_CNI0,
+        )
+        here.link_up(port, veth, conf=self._node_conf(node), mtu=self._pod_mtu)
+        here.hairpin(port, veth)
+        here.commit()
+        pod.link_up(_ETH0, "eth0", conf=_QUIET, mtu=self._pod_mtu)
+        for interface in own:
+            pod.address(_ETH0, interface)
+            pod.route(None, cidrs[interface.version][1], _ETH0)
+        pod.commit()
+        return wire
+
     def _route(self, here: Netlink, other: Node, theirs: Network, overlay: bool) -> None:
         nic = _nic(other, theirs)
         if not overlay:
@@ -287,6 +278,23 @@ class Wiring:
         here.neighbour(index, theirs[0], where)
         here.forwarding_entry(index, where, nic)
         here.route(theirs, theirs[0], index, onlink=True)
+
+
+def _end(nic: _Nic, own: Sequence[Interface]) -> End:
+    return End(nic.machine, nic.link, mac("0200", own[0].ip), own)
+
+
+def _introduce(wires: Iterable[Wire]) -> None:
+    """Let all ends of a wire know each other's IPv6 addresses; IPv4's are found in time. Not before
+    the links are up: one that comes up forgets whom it knew."""
+    for wire in wires:
+        with_ipv6 = [end for end in wire if any(i.version == 6 for i in end.interfaces)]
+        for one, other in permutations(with_ipv6, 2):
+            for interface in other.interfaces:
+                if interface.version == 6:
+                    one.netlink.neighbour(one.link, interface.ip, other.mac, permanent=False)
+        for end in with_ipv6:
+            end.netlink.commit()
 
 
 def _cidrs(node: Node) -> tuple[Network, ...]:

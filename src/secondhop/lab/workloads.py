@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from posixpath import basename
 
 from ..errors import UsageError
@@ -121,23 +121,26 @@ def datagram_ports(cluster: Cluster, pod: Pod) -> list[int]:
 
 
 def workloads(cluster: Cluster) -> Iterator[Pod]:
-    """The pods, and one for each endpoint that no pod stands behind (slices without pods). Slices
-    of both families that name one pod mean one pod."""
+    """The pods, and one for each endpoint that no pod stands behind (slices without pods); the
+    slices of both families may name the same."""
     yield from cluster.pods
     known = {address for pod in cluster.pods for address in pod.addresses}
-    found: dict[object, Pod] = {}
+    found: dict[tuple[str, str], Pod] = {}
     for name, endpoints in cluster.endpoints.items():
         for endpoint in endpoints:
-            address = endpoint.address
-            if address in known:
+            if endpoint.address in known:
                 continue
-            known.add(address)
-            on_nic = any(i.ip == address for n in cluster.nodes for i in n.addresses)
-            who = (name.namespace, endpoint.pod, on_nic) if endpoint.pod else address
-            node = _node_of(cluster, address) or endpoint.node
-            new = Pod(name.namespace, endpoint.pod, node, host_network=on_nic)
-            pod = found.get(who, new)
-            found[who] = replace(pod, addresses=(*pod.addresses, address))
+            known.add(endpoint.address)
+            key = name.namespace, endpoint.pod or str(endpoint.address)
+            others = found[key].addresses if key in found else ()
+            on_nic = any(i.ip == endpoint.address for n in cluster.nodes for i in n.addresses)
+            found[key] = Pod(
+                name.namespace,
+                endpoint.pod,
+                _node_of(cluster, endpoint.address) or endpoint.node,
+                (*others, endpoint.address),
+                host_network=on_nic,
+            )
     yield from found.values()
 
 

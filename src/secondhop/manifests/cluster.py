@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from ..errors import ManifestError, Problem
 from ..model.cluster import Cluster, Pod, Policy, ProxyMode, Service
+from ..model.inference import Inference
 from ..model.policy import NetworkPolicy
 from ..model.version import NEWEST, Feature, KubeVersion
 from ..model.workload import Workload
@@ -42,7 +43,8 @@ class World:
     assumed. selections: the Services whose endpoints follow from the pods. sources: the files, in
     their order, that hold anything else than a Lab. policies: the input's NetworkPolicies, which
     no prediction applies. nodes_known: whether the input tells of nodes at all; if not, the
-    cluster's are the reference Lab's.
+    cluster's are the reference Lab's. inferences: what was found beside the objects of a real
+    cluster.
     """
 
     cluster: Cluster
@@ -53,6 +55,7 @@ class World:
     sources: tuple[str, ...] = ()
     policies: tuple[NetworkPolicy, ...] = ()
     nodes_known: bool = True
+    inferences: tuple[Inference, ...] = ()
 
 
 def build(

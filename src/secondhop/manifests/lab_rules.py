@@ -24,10 +24,10 @@ def check(
     default placement, which is a wish."""
     _ranges(resource, cni)
     _one_a_family(resource, ("client",), client)
-    _backend(resource, nodes, cni)
     if own_placement:
         _placement(resource, nodes)
     if own_nodes:
+        _backend(resource, nodes, cni)
         _names(resource, nodes)
         for n, node in enumerate(nodes):
             _node(resource, ("nodes", n), node, cni)

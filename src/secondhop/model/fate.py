@@ -103,18 +103,23 @@ class Observation:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """One row of the experiment: a flow under a policy, predicted and observed."""
+    """One row of the experiment: a flow under a policy, predicted and observed. judged: whether
+    they agree, where more than the two has been weighed."""
 
     policy: Policy
     flow: Flow
     predicted: Outcome
     observed: Observation
+    judged: bool | None = None
 
     @property
     def agree(self) -> bool:
-        """Same fate and, of a health check, same answer; every (pod, source address) seen was
-        predicted; a predicted one that was not seen counts against it only if missing it by chance
-        had probability below 1e-5. So it is with either part of a fate predicted as mixed."""
+        """As judged. Else: same fate and, of a health check, same answer; every (pod, source
+        address) seen was predicted; a predicted one that was not seen counts against it only if
+        missing it by chance had probability below 1e-5. So it is with either part of a fate
+        predicted as mixed."""
+        if self.judged is not None:
+            return self.judged
         if not self._same_fate or self.predicted.http != self.observed.http:
             return False
         expected = {Seen(b.pod, str(b.source_ip)): b.share for b in self.predicted.backends}

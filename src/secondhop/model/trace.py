@@ -1,5 +1,5 @@
-"""One connection as it was recorded: packets at interfaces, and the rules they met. Raw material;
-`evidence` makes sense of it."""
+"""One connection: as it was recorded (packets at interfaces, rules met), and what `evidence` and
+`experiment` make of that (the ways of its packets, and the one predicted beside the one seen)."""
 
 from __future__ import annotations
 
@@ -107,9 +107,9 @@ class Recording:
 class Rule:
     """A rule that the packet met.
 
-    text: as iptables-save or nft print it, empty if it is gone. verdict: as RuleEvent's. state:
-    conntrack's. what, field: in words, and the object's field behind it; empty where it only leads
-    to the next. owner: kube-proxy, flannel, or empty for somebody else's.
+    text: as iptables-save or nft print it, or its place in the kernel if it is gone. verdict: as a
+    RuleEvent's. state: conntrack's. what, field: in words, and the object's field behind it; empty
+    where it only leads to the next. owner: kube-proxy, flannel, or empty for somebody else's.
     """
 
     node: str

@@ -15,6 +15,8 @@ from ..model.failover import Failover
 from ..model.fate import Fate, HealthAnswer, Observation, Outcome, Trial
 from ..model.finding import Check, Where
 from ..model.flow import Destination, Flow, Source
+from ..model.inference import Inference
+from ..model.probing import Judged, Probe
 from ..model.share import Share
 from ..model.trace import Addresses, Trace, Way
 from ..model.version import KubeVersion
@@ -29,8 +31,10 @@ def experiment(
     elapsed: float,
     notes: Sequence[str],
     version: KubeVersion,
+    inferences: Sequence[Inference] = (),
 ) -> str:
-    """An Experiment document. elapsed: seconds; notes: what was assumed or left out."""
+    """An Experiment document. elapsed: seconds; notes: what was assumed or left out; inferences: of
+    a real cluster."""
     return document(
         "Experiment",
         version,
@@ -41,8 +45,49 @@ def experiment(
             "trials": [_trial(t) for t in trials],
             "claims": [asdict(claim) for claim in claims],
             "notes": list(notes),
+            **inferred(inferences),
         },
     )
+
+
+def probe(
+    service: Service,
+    found: Probe,
+    elapsed: float,
+    notes: Sequence[str],
+    inferences: Sequence[Inference],
+    version: KubeVersion,
+) -> str:
+    """A Probe document. elapsed: seconds."""
+    return document(
+        "Probe",
+        version,
+        {
+            "service": str(service),
+            "agree": found.agree,
+            "elapsedSeconds": round(elapsed, 3),
+            "trials": [_judged(row) for row in found.rows],
+            "remarks": list(found.remarks),
+            "notes": list(notes),
+            **inferred(inferences),
+        },
+    )
+
+
+def _judged(row: Judged) -> dict[str, Any]:
+    tried = row.tried
+    return {
+        "source": source(tried.flow.source),
+        "destination": destination(tried.flow.destination),
+        "predicted": [{"via": one.via, "outcome": outcome(one.outcome)} for one in row.predicted],
+        "observed": observation(tried.observed),
+        "reached": tried.reached,
+        "controls": [one._asdict() for one in tried.controls],
+        "httpStatus": tried.status,
+        "sameNode": tried.same_node,
+        "verdict": row.verdict,
+        "because": row.because,
+    }
 
 
 def predictions(
@@ -57,9 +102,10 @@ def prediction(
     cells: Iterable[tuple[Service | None, Flow, Outcome]],
     version: KubeVersion,
     found: Failover | None = None,
+    inferences: Sequence[Inference] = (),
 ) -> Iterator[str]:
     """A Prediction document in pieces, one cell a line: there may be millions. found: of the one
-    Service that they are about."""
+    Service that they are about. inferences: of a real cluster."""
     head = json.dumps(_head("Prediction", version)).removesuffix("}")
     yield f'{head}, "cells": ['
     before = "\n "
@@ -69,6 +115,8 @@ def prediction(
     yield "\n]"
     if found is not None:
         yield f', "failover": {json.dumps(failover(found))}'
+    if inferences:
+        yield f', "inferred": {json.dumps(inferred(inferences)["inferred"])}'
     yield "}\n"
 
 
@@ -80,6 +128,13 @@ def _cell(service: Service | None, flow: Flow, predicted: Outcome) -> dict[str, 
         "via": flow.via,
         "predicted": outcome(predicted),
     }
+
+
+def inferred(inferences: Sequence[Inference]) -> dict[str, Any]:
+    """What was found of a real cluster beside its objects; nothing for another input."""
+    if not inferences:
+        return {}
+    return {"inferred": [asdict(one) for one in inferences]}
 
 
 def failover(found: Failover) -> dict[str, Any]:
@@ -207,8 +262,8 @@ def _trial(trial: Trial) -> dict[str, Any]:
     }
 
 
-def difference(found: Difference) -> str:
-    """A Difference document."""
+def difference(found: Difference, inferences: Sequence[Inference] = ()) -> str:
+    """A Difference document. inferences: of a real cluster."""
     return document(
         "Difference",
         found.cluster.kube_version,
@@ -239,6 +294,7 @@ def difference(found: Difference) -> str:
             ],
             "liveConnectionsCut": False,
             "advice": list(found.advice),
+            **inferred(inferences),
         },
     )
 
@@ -327,8 +383,8 @@ def _addresses(one: Addresses) -> dict[str, Any]:
     }
 
 
-def check(found: Check) -> str:
-    """A Check document."""
+def check(found: Check, inferences: Sequence[Inference] = ()) -> str:
+    """A Check document. inferences: of a real cluster."""
     return document(
         "Check",
         found.cluster.kube_version,
@@ -360,6 +416,7 @@ def check(found: Check) -> str:
                 for one in found.findings
             ],
             "notes": list(found.notes),
+            **inferred(inferences),
         },
     )
 

@@ -8,6 +8,7 @@ from itertools import zip_longest
 
 from ..model.cluster import Cluster, Policy
 from ..model.fate import Fate
+from ..model.inference import Inference
 from ..model.version import KubeVersion
 
 WIDTH = 100
@@ -89,6 +90,23 @@ def help_for(policy: Policy, fates: Collection[Fate]) -> str:
             " readiness, decide whether there is one."
         )
     return ""
+
+
+def with_doubts(lines: Iterable[str], inferences: Iterable[Inference]) -> Iterator[str]:
+    """A report whose verdict, which ends with the first empty line, also says what of the cluster
+    is not known or not modelled."""
+    doubts = [one for one in inferences if one.doubt]
+    for line in lines:
+        if doubts and not line:
+            yield from _told(doubts)
+            doubts = []
+        yield line
+    yield from _told(doubts)
+
+
+def _told(doubts: Iterable[Inference]) -> Iterator[str]:
+    for one in doubts:
+        yield from wrapped(f"In doubt, {one.what} {one.value}: {one.doubt}.", "")
 
 
 def basis(

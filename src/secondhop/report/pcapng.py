@@ -66,7 +66,7 @@ def _comments(trace: Trace) -> dict[int, str]:
                 by = [r.text for r in sighting.rules if r.translates]
                 found[sighting.frame] = told + (f", by {'; '.join(by)}" if by else "")
             before = sighting.addresses
-        if way.dropped_by:
+        if way.dropped_by and way.sightings:
             found[way.sightings[-1].frame] = f"dropped after this, by {way.dropped_by.text}"
     return found
 

@@ -6,7 +6,7 @@ import json
 from importlib.resources import files
 from typing import Any
 
-KINDS = ("Experiment", "Prediction", "Difference", "Check", "Trace", "Diagnosis")
+KINDS = ("Experiment", "Prediction", "Difference", "Check", "Trace", "Probe", "Diagnosis")
 _DEFINITIONS = "definitions"
 
 

@@ -53,7 +53,8 @@ def trace(told: Trace, elapsed: float, *, verbose: bool) -> Iterator[str]:
     if rest := len(told.ways) - len(shown):
         yield ""
         yield f"Not told: {rest} more packets of the connection; --pcap FILE keeps all."
-    yield from ("", *_legend(told))
+    if legend := [*_legend(told)]:
+        yield from ("", *legend)
     for note in recording.notes:
         yield from wrapped(note, "")
 

@@ -50,6 +50,14 @@ def test_an_object_is_made_and_belongs_to_who_applied_it() -> None:
     ]
 
 
+def test_who_applies_nothing_owns_nothing() -> None:
+    """And a write that changes nothing afterwards stores nothing."""
+    server = a_server()
+    made = apply(server, {}).object
+    assert "managedFields" not in made["metadata"]
+    assert server.update(MAPS, "one", made, "default").object is made
+
+
 def test_the_same_again_changes_nothing() -> None:
     clock = Clock()
     server = a_server(clock)

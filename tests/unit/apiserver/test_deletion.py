@@ -236,13 +236,31 @@ def test_options(options: dict[str, Any], how: Deletion) -> None:
     assert wish(options) == how
 
 
-def test_a_propagation_that_there_is_not() -> None:
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"propagationPolicy": "Up"}, 'propagationPolicy: Unsupported value: "Up": supported valu'),
+        ({"propagationPolicy": "Orphan", "orphanDependents": True},
+         'propagationPolicy: Invalid value: "Orphan": orphanDependents and deletionPropagation '
+         "cannot be both set"),
+        ({"dryRun": ["Some"]}, 'dryRun: Unsupported value: ["Some"]: supported values: "All"'),
+    ],
+)  # fmt: skip
+def test_options_that_there_are_not(options: dict[str, Any], expected: str) -> None:
     server = a_server()
     create(server, "Pod", running())
-    eviction = {"metadata": {"name": "a"}, "deleteOptions": {"propagationPolicy": "Up"}}
     with pytest.raises(ApiError) as error:
-        server.evict("a", eviction, "default")
-    assert error.value.code == 400
+        server.evict("a", {"metadata": {"name": "a"}, "deleteOptions": options}, "default")
+    assert error.value.code == 422
+    assert error.value.message.startswith(f'DeleteOptions.meta.k8s.io "" is invalid: {expected}')
+
+
+def test_an_eviction_may_be_a_dry_run() -> None:
+    """As `kubectl drain --dry-run=server` says it."""
+    server = a_server()
+    stored = create(server, "Pod", running())
+    server.evict("a", {"metadata": {"name": "a"}, "deleteOptions": {"dryRun": ["All"]}}, "default")
+    assert server.get(KINDS["Pod"], "a", "default") is stored
 
 
 def test_a_service_gives_back_what_it_had() -> None:

@@ -106,7 +106,11 @@ def test_a_new_size() -> None:
     converse(scenario, "cat")
 
 
-@pytest.mark.parametrize("message", [b"\4{", b"\4{}", b"\4[]", "\4{"])
+@pytest.mark.parametrize(
+    "message",
+    [b"\4{", b"\4{}", b"\4[]", b"\4" + b"[" * 100_000, b'\4{"Width": 1e400, "Height": 1}',
+     b'\4{"Width": 65536, "Height": 1}', "\4{"],
+)  # fmt: skip
 def test_nonsense_ends_the_program(message: bytes | str) -> None:
     async def scenario(socket: ClientConnection, served: Served) -> None:
         await socket.send(message)
@@ -114,6 +118,14 @@ def test_nonsense_ends_the_program(message: bytes | str) -> None:
         assert not served.agent.programs[0].running
 
     converse(scenario, "sleep", "60")
+
+
+@pytest.mark.parametrize("command", [(), ("a\0b",)])
+def test_no_command(command: tuple[str, ...]) -> None:
+    async def scenario(socket: ClientConnection, served: Served) -> None:
+        assert json.loads((await rest(socket))[3])["reason"] == "BadRequest"
+
+    converse(scenario, *command)
 
 
 def test_input_to_a_program_that_has_closed_it() -> None:

@@ -22,6 +22,7 @@ from secondhop.apiserver.http.credentials import make_credentials, server_contex
 from secondhop.apiserver.http.reviews import USER
 from secondhop.apiserver.http.serve import serving
 
+from .encoding import body, part
 from .helpers import config_map
 
 TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"
@@ -151,15 +152,31 @@ def test_the_kubeconfig_is_for_its_owner_only(tmp_path: Path) -> None:
         ("DELETE", "/api/v1/configmaps", 405, "MethodNotAllowed"),
         ("POST", "/version", 405, "MethodNotAllowed"),
         ("DELETE", "/api/v1/namespaces", 405, "MethodNotAllowed"),
-        ("GET", f"{MAPS}?limit=-1", 400, "BadRequest"),
+        ("GET", f"{MAPS}?limit=x", 400, "BadRequest"),
+        ("GET", f"{MAPS}?limit={'0' * 5000}", 400, "BadRequest"),
+        ("GET", f"{MAPS}?watch=1&timeoutSeconds={2**63}", 400, "BadRequest"),
+        ("GET", f"{MAPS}?resourceVersion=x", 400, "BadRequest"),
+        ("GET", f"{MAPS}/one?resourceVersion=-1", 400, "BadRequest"),
+        ("GET", f"{MAPS}?resourceVersion=²", 400, "BadRequest"),
+        ("GET", f"{MAPS}?resourceVersion={2**64}", 400, "BadRequest"),
+        ("GET", f"{MAPS}?resourceVersion=999", 504, "Timeout"),
+        ("GET", f"{MAPS}?resourceVersionMatch=Exact", 422, "Invalid"),
+        ("GET", f"{MAPS}?resourceVersionMatch=Exact&resourceVersion=0", 422, "Invalid"),
+        ("GET", f"{MAPS}?resourceVersionMatch=Newest&resourceVersion=1", 422, "Invalid"),
+        ("GET", f"{MAPS}?resourceVersion=1&continue=WyIyIiwgIiIsICIiXQ==", 400, "BadRequest"),
+        ("GET", f"{MAPS}?sendInitialEvents=true", 422, "Invalid"),
+        ("GET", f"{MAPS}?watch=1&resourceVersionMatch=Exact", 422, "Invalid"),
         ("GET", f"{MAPS}?labelSelector==", 400, "BadRequest"),
         ("GET", f"{MAPS}?continue=x", 400, "BadRequest"),
         ("GET", f"{MAPS}?watch=1&sendInitialEvents=1", 422, "Invalid"),
         ("GET", f"{MAPS}?watch=1&resourceVersion=x", 400, "BadRequest"),
         ("GET", f"{MAPS}?resourceVersionMatch=Exact&resourceVersion=1", 410, "Expired"),
         ("GET", f"{MAPS}?includeObject=x", 400, "BadRequest"),
-        ("DELETE", f"{MAPS}?dryRun=Some", 400, "BadRequest"),
-        ("DELETE", f"{MAPS}?propagationPolicy=Sideways", 400, "BadRequest"),
+        ("DELETE", f"{MAPS}?dryRun=Some", 422, "Invalid"),
+        ("DELETE", f"{MAPS}?propagationPolicy=Sideways", 422, "Invalid"),
+        ("POST", f"{MAPS}?dryRun=Some", 422, "Invalid"),
+        ("PUT", f"{MAPS}/one?fieldValidation=strict", 422, "Invalid"),
+        ("PATCH", f"{MAPS}/one?dryRun=", 422, "Invalid"),
     ],
 )
 def test_refusals_are_statuses(method: str, path: str, code: int, reason: str) -> None:
@@ -195,10 +212,46 @@ def test_a_body_may_be_yaml() -> None:
     assert (answer.status_code, answer.json()["data"]) == (201, {"a": "b"})
 
 
-def test_half_of_a_surrogate_pair_breaks_no_answer() -> None:
-    text = '{"metadata": {"name": "one"}, "data": {"a": "\\ud800"}}'
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        (rb"\ud800", "\ufffd"),
+        (rb"\udc00\ud800", "\ufffd\ufffd"),
+        (rb"\ud83d\ude00", "😀"),
+        (rb"\\ud800", "\\ud800"),
+        (b"\xff", "\ufffd"),
+        (b"\xed\xa0\x80", "\ufffd\ufffd\ufffd"),
+    ],
+)
+def test_what_no_utf8_can_say_is_the_replacement_character(written: bytes, read: str) -> None:
+    text = b'{"metadata": {"name": "one"}, "data": {"a": "' + written + b'"}}'
     answer = ask("POST", MAPS, content=text, headers={"content-type": "application/json"})
-    assert (answer.status_code, answer.json()["data"]) == (201, {"a": "?"})
+    assert (answer.status_code, answer.json()["data"]) == (201, {"a": read})
+
+
+@pytest.mark.parametrize(
+    ("media", "text"),
+    [
+        ("json", '{"x": 1e400}'),
+        ("json", '{"x": NaN}'),
+        ("json", r'{"x": "\ud8zz"}'),
+        ("json", '{"x": ' * 250 + "1" + "}" * 250),
+        ("json", "[" * 100_000),
+        ("yaml", "x: .inf"),
+        ("yaml", "[a]: b"),
+        ("yaml", "--- {}\n--- {}"),
+    ],
+)
+def test_a_body_that_is_none(media: str, text: str) -> None:
+    answer = ask("POST", MAPS, content=text, headers={"content-type": f"application/{media}"})
+    assert is_status(answer, 400, "BadRequest")
+
+
+def test_keys_of_yaml_are_text() -> None:
+    text = "metadata: {name: one, labels: {1: a}}\ndata: {true: b}"
+    answer = ask("POST", MAPS, content=text, headers={"content-type": "application/yaml"})
+    value = answer.json()
+    assert (value["metadata"]["labels"], value["data"]) == ({"1": "a"}, {"true": "b"})
 
 
 def test_a_field_that_is_said_twice_is_told_of() -> None:
@@ -213,7 +266,7 @@ def test_unknown_fields_are_told_of_in_a_header() -> None:
     answer = ask("POST", f"{MAPS}?fieldValidation=Strict", json=config_map() | {"Data": {}})
     assert is_status(answer, 400, "BadRequest")
     answer = ask("POST", f"{MAPS}?fieldValidation=Sometimes", json=config_map())
-    assert is_status(answer, 400, "BadRequest")
+    assert is_status(answer, 422, "Invalid")
 
 
 @pytest.mark.parametrize(
@@ -294,7 +347,8 @@ def test_deletions_by_body_by_query_and_of_many() -> None:
         assert is_status(answer, 409, "Conflict")
         assert (await client.delete(f"{MAPS}/one")).json()["details"]["uid"]
         answer = await client.delete(f"{MAPS}?fieldSelector=metadata.name!=kept")
-        assert answer.json()["status"] == "Success"
+        gone = [each["metadata"]["name"] for each in answer.json()["items"]]
+        assert (answer.json()["kind"], gone) == ("ConfigMapList", ["three", "two"])
         (left,) = (await client.get(MAPS)).json()["items"]
         assert left["metadata"]["name"] == "kept"
 
@@ -345,7 +399,8 @@ def test_one_app_on_several_sockets() -> None:
 
 def test_an_agent_that_breaks_ends_the_connection() -> None:
     async def scenario(client: httpx.AsyncClient, served: Served) -> None:
-        url = f"wss://127.0.0.1:{served.port}/api/v1/namespaces/default/pods/web/exec"
+        pod = "api/v1/namespaces/default/pods/web"
+        url = f"wss://127.0.0.1:{served.port}/{pod}/exec?command=true"
         served.server.get = None  # type: ignore[method-assign, assignment]
         protocols = [Subprotocol("v5.channel.k8s.io")]
         async with connect(
@@ -397,6 +452,25 @@ def test_events_are_the_same_in_core_and_in_their_own_group() -> None:
         assert (await client.get(f"{core}/one")).status_code == 404
 
     speak(scenario)
+
+
+def test_an_event_as_a_stock_kube_proxy_writes_it() -> None:
+    about, when = part(1, "Node") + part(3, "gz1"), part(1, 1_767_225_600) + part(2, 1_000)
+    event = body(
+        "events.k8s.io/v1", "Event", part(1, part(1, "gz1.17a") + part(3, "default")),
+        part(2, when), part(4, "kube-proxy"), part(5, "kube-proxy-gz1"), part(6, "StartKubeProxy"),
+        part(7, "Starting"), part(8, about), part(10, ""), part(11, "Normal"), part(12, b""),
+        part(13, b""), part(14, b""), part(15, 0),
+    )  # fmt: skip
+    media = "application/vnd.kubernetes.protobuf"
+    headers = {"content-type": media, "accept": f"{media},application/json"}
+    path = "/apis/events.k8s.io/v1/namespaces/default/events"
+    answer = ask("POST", path, content=event, headers=headers)
+    assert answer.status_code == 201, answer.text
+    made = answer.json()
+    assert made["eventTime"] == "2026-01-01T00:00:00.000001Z"
+    assert made["regarding"] == {"kind": "Node", "name": "gz1"}
+    assert (made["reportingController"], made["reason"]) == ("kube-proxy", "Starting")
 
 
 def test_the_service_cidr_of_the_cluster() -> None:

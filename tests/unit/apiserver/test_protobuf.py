@@ -10,27 +10,7 @@ from hypothesis import strategies as st
 
 from secondhop.apiserver.http.protobuf import MAGIC, decode
 
-
-def varint(number: int) -> bytes:
-    number &= (1 << 64) - 1
-    found = bytearray()
-    while number > 0x7F:
-        found.append(number & 0x7F | 0x80)
-        number >>= 7
-    return bytes([*found, number])
-
-
-def part(number: int, value: int | str | bytes) -> bytes:
-    if isinstance(value, int):
-        return varint(number << 3) + varint(value)
-    data = value.encode() if isinstance(value, str) else value
-    return varint(number << 3 | 2) + varint(len(data)) + data
-
-
-def body(api_version: str, kind: str, *parts: bytes) -> bytes:
-    head = part(1, api_version) + part(2, kind)
-    return MAGIC + part(1, head) + part(2, b"".join(parts)) + part(3, "") + part(4, "")
-
+from .encoding import body, part
 
 METADATA = part(
     1, part(1, "web") + part(2, "") + part(8, b"") + part(11, part(1, "a") + part(2, "b"))

@@ -96,6 +96,15 @@ def test_times(text: str) -> None:
     assert decode(LEASE, value).value == value
 
 
+def test_base64() -> None:
+    definition = KINDS["ConfigMap"].definition
+    value = {"binaryData": {"a": "QU\nI=\n"}}
+    assert decode(definition, value).value == {"binaryData": {"a": "QUI="}}
+    for text in "=", "QUI", "Q-I=", "é":
+        with pytest.raises(Mistyped, match=r"^illegal base64 data"):
+            decode(definition, {"binaryData": {"a": text}})
+
+
 def limited(amount: object) -> dict[str, Any]:
     """A pod whose container may use so much."""
     container = {"name": "c", "resources": {"limits": {"cpu": amount}}}
@@ -120,6 +129,16 @@ def test_what_is_unknown_is_left_out_and_told() -> None:
     done, unknown = decode(DEPLOYMENT, value)
     assert done == deployment()
     assert sorted(unknown) == ["spec.foo", "spec.template.spec.containers[0].imge"]
+
+
+def test_plain_fields_that_are_never_left_out_are_there() -> None:
+    """As Go writes them: no reader needs to ask whether there is one."""
+    value = {"status": {"conditions": [{"reason": "r"}, None]}, "spec": {"containers": [{}]}}
+    assert decode(POD, value).value == {
+        "status": {"conditions": [{"reason": "r", "type": "", "status": ""},
+                                  {"type": "", "status": ""}]},
+        "spec": {"containers": [{"name": ""}]},
+    }  # fmt: skip
 
 
 def test_null_and_empty_collections_are_absent_but_empty_objects_are_there() -> None:

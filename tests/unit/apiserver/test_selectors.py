@@ -101,6 +101,29 @@ def test_fields_that_are_none(text: str, message: str) -> None:
     assert error.value.message == message
 
 
+def test_a_kind_that_has_no_fields_of_its_own() -> None:
+    with pytest.raises(ApiError) as error:
+        selector(KINDS["ConfigMap"], "", "spec.x=1")
+    assert error.value.message == (
+        '"spec.x" is not a known field selector: only "metadata.name", "metadata.namespace"'
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("é=1", 'key: Invalid value: "é": name part must consist of alphanumeric characters'),
+        ("!é", 'key: Invalid value: "é": name part must consist of alphanumeric characters'),
+        ("a=-", 'values[0][a]: Invalid value: "-": a valid label must be an empty string or'),
+        ("a in (b,-)", 'values[1][a]: Invalid value: "-": a valid label must be an empty string'),
+    ],
+)
+def test_what_no_label_can_be(text: str, expected: str) -> None:
+    with pytest.raises(ApiError) as error:
+        selector(POD, text, "")
+    assert error.value.message.startswith(f"unable to parse requirement: {expected}")
+
+
 def test_no_selector_selects_everything() -> None:
     assert selector(POD, "", "") is None
 

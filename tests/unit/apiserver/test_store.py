@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from typing import Any
 
 import pytest
@@ -117,13 +118,39 @@ def test_a_watch_wakes_for_what_it_wants_only() -> None:
     assert change.after is change.last
 
 
-def test_a_watch_that_nobody_reads_expires(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("secondhop.apiserver.store.Watch._MOST", 1)
-    store = Store()
+def test_a_watch_that_falls_further_behind_than_the_history_expires() -> None:
+    store = Store(history=2)
     watch = store.watch("things", 1)
     made(store, A, B)
+    assert [change.revision for change in watch.ready()] == [2, 3]
+    made(store, *(Key("things", "", name) for name in "cde"))
+    assert not store._watches["things"]
     with pytest.raises(Expired):
         list(watch.ready())
+
+
+def test_objects_that_come_and_go_leave_nothing_behind() -> None:
+    """Counted in objects, not in bytes: as many after 2,000 writes more, whoever watches."""
+    store = Store(history=100)
+    read, unread = store.watch("things", 1), store.watch("things", 1)
+
+    def after(writes: range) -> int:
+        for n in writes:
+            key = Key("things", "", f"{n}")
+            made(store, key)
+            value = store.get(key)
+            assert value is not None
+            store.delete(key, value, value)
+            for _ in read.ready():
+                pass
+        gc.collect()
+        return len(gc.get_objects())
+
+    first = after(range(1000))
+    second = after(range(1000, 2000))
+    assert second - first < 100
+    with pytest.raises(Expired):
+        list(unread.ready())
 
 
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.booleans())), st.integers(0, 20))

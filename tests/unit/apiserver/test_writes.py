@@ -317,6 +317,22 @@ def test_binding() -> None:
     assert "is being deleted, cannot be assigned to a host" in error.value.message
 
 
+@pytest.mark.parametrize(
+    ("target", "expected"),
+    [
+        ({}, "target.name: Required value"),
+        ({"name": "n1", "kind": "Pod"},
+         'target.kind: Unsupported value: "Pod": supported values: "Node", "<empty>"'),
+    ],
+)  # fmt: skip
+def test_a_binding_to_no_node(target: dict[str, str], expected: str) -> None:
+    server = a_server()
+    create(server, "Pod", pod("a", ""))
+    with pytest.raises(ApiError) as error:
+        server.bind("a", binding("") | {"target": target}, "default")
+    assert error.value.message == f'Binding "a" is invalid: {expected}'
+
+
 def test_every_kind_can_be_made_with_its_name_alone_or_says_what_it_lacks() -> None:
     """No kind falls over when everything optional is left out."""
     server, refused = a_server(), []

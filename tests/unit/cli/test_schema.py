@@ -119,7 +119,7 @@ def test_kinds_are_listed(secondhop: Secondhop) -> None:
     assert (
         secondhop("schema").out.split()
         == list(KINDS)
-        == ["Experiment", "Prediction", "Difference", "Check", "Trace", "Diagnosis"]
+        == ["Experiment", "Prediction", "Difference", "Check", "Trace", "Probe", "Diagnosis"]
     )
 
 
@@ -132,7 +132,7 @@ def test_case_does_not_matter(secondhop: Secondhop) -> None:
     [
         ("Predictions", "Did you mean Prediction?"),
         ("diagnose", "Did you mean Diagnosis?"),
-        ("Lab", "There is Experiment, Prediction, Difference, Check, Trace, Diagnosis."),
+        ("Lab", "There is Experiment, Prediction, Difference, Check, Trace, Probe, Diagnosis."),
     ],
 )
 def test_an_unknown_kind_is_refused(secondhop: Secondhop, kind: str, remedy: str) -> None:

@@ -67,6 +67,16 @@ def events(api: Api, since: str, **selectors: str) -> AsyncGenerator[Event, None
     return cast("AsyncGenerator[Event, None]", found)
 
 
+def test_what_comes_over_https_is_secondhops_own() -> None:
+    async def main() -> list[Object]:
+        async with over_https(a_cluster()) as served, UrlApi(served.access) as api:
+            made = await api.create(named("a"))
+            return list(made["metadata"]["managedFields"])
+
+    (owned,) = asyncio.run(asyncio.wait_for(main(), 20))
+    assert (owned["manager"], owned["operation"]) == ("secondhop", "Update")
+
+
 def test_what_was_created_is_there_to_get_and_to_list(run: Callable[[Scenario], None]) -> None:
     async def scenario(api: Api, server: Server) -> None:
         made = [await api.create(named(name)) for name in ("b", "a")]

@@ -70,7 +70,7 @@ TABLE = "ip kube-proxy"
         (
             f'-A KUBE-SVC-A {FOR_WEB} -> 10.42.1.2:80" -m statistic --mode random --probability'
             " 0.33333333349 -j KUBE-SEP-A",
-            "chance (1 in 3) chooses the endpoint 10.42.1.2:80",
+            "chance (1 in 3 of those left) chooses the endpoint 10.42.1.2:80",
             "EndpointSlices of Service default/web",
         ),
         (
@@ -136,6 +136,11 @@ TABLE = "ip kube-proxy"
             f"rule {TABLE} service-A-default/web/tcp/ meta l4proto tcp dnat ip to numgen random"
             " mod 2 map { 0 : 10.42.0.2 . 80, 1 : 10.42.1.2 . 80 }",
             "DNAT: now it goes to an endpoint that chance (1 in 2) chooses",
+            "EndpointSlices of Service default/web",
+        ),
+        (
+            f"rule {TABLE} local-A-default/web/tcp/ numgen random mod 1 vmap {{ 0 : goto e }}",
+            "there is only one endpoint",
             "EndpointSlices of Service default/web",
         ),
         (

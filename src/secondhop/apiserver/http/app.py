@@ -7,7 +7,7 @@ import platform
 from collections.abc import Collection
 
 from starlette.datastructures import Headers
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketState
@@ -70,6 +70,8 @@ class App:
             response = await self._answer(Request(scope, receive))
         except ApiError as error:
             response = refusal(error)
+        except ClientDisconnect:
+            return  # in the middle of its request: nobody is there to be told
         except Exception:
             _LOG.exception("%s %s", scope.get("method", "WebSocket"), scope["path"])
             response = refusal(ApiError(500, "InternalError", _BROKEN))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, TypeAlias
+import json
+from typing import Literal, TypeAlias
 
 from starlette.requests import Request
 
@@ -40,7 +41,7 @@ async def read_patch(request: Request) -> tuple[Form, Body]:
         raise _unknown_format(*_PATCHES)
     body = await _read(request)
     if form == "apply" and not body.lstrip().startswith(b"{"):
-        return form, Body(_yaml(body), [])
+        return form, _yaml(body)
     return form, read(body)
 
 
@@ -66,20 +67,21 @@ def _decode(body: bytes, media: str) -> Body:
         except (ValueError, OverflowError) as error:
             raise bad_request(f"the protobuf body cannot be read: {error}") from None
     if media == _YAML:
-        return Body(_yaml(body), [])
+        return _yaml(body)
     if media in ("", "application/json", "text/plain"):
         return read(body)
     raise _unknown_format("application/json", _YAML, _PROTOBUF)
 
 
-def _yaml(body: bytes) -> Any:
+def _yaml(body: bytes) -> Body:
+    """YAML as the JSON that it is turned into: keys become text there."""
     try:
         documents = [value for _, value in load(body.decode())]
-    except (YamlTrouble, UnicodeError) as error:
+        if len(documents) == 1:
+            return read(json.dumps(documents[0], allow_nan=False).encode())
+    except (YamlTrouble, ValueError, TypeError) as error:
         raise bad_request(f"the body cannot be read as YAML: {error}") from None
-    if len(documents) != 1:
-        raise bad_request("the body must be one YAML document")
-    return documents[0]
+    raise bad_request("the body must be one YAML document")
 
 
 def _unknown_format(*media: str) -> ApiError:

@@ -46,11 +46,14 @@ async def execute(agent: Agent, place: Place, socket: WebSocket) -> None:
 async def _run(agent: Agent, place: Place, socket: WebSocket) -> int:
     """The program's exit status."""
     query = socket.query_params
+    command = query.getlist("command")
+    if not command or any("\0" in each for each in command):
+        raise bad_request("you must specify at least one command, and none may hold a zero byte")
     execution = await agent.execute(
         place.namespace,
         place.name,
         query.get("container") or None,
-        query.getlist("command"),
+        command,
         stdin=flag(query, "stdin"),
         tty=flag(query, "tty"),
     )
@@ -73,13 +76,21 @@ async def _listen(execution: Execution, socket: WebSocket) -> None:
             message = await _received(socket)
             channel, data = message[:1], message[1:]
             if channel == _RESIZE:
-                size = json.loads(data)
-                execution.resize(int(size["Width"]), int(size["Height"]))
+                execution.resize(*_size(data))
             elif data if channel == _STDIN else message == _CLOSE + _STDIN:
                 with suppress(OSError):  # the program may have closed its input
                     await execution.write(data if channel == _STDIN else b"")
-    except (WebSocketDisconnect, KeyError, TypeError, ValueError):
+    except (WebSocketDisconnect, KeyError, TypeError, ValueError, RecursionError):
         execution.kill()
+
+
+def _size(data: bytes) -> tuple[int, int]:
+    """Columns and rows of a terminal. Raises what nonsense is caught as."""
+    size = json.loads(data)
+    columns, rows = size["Width"], size["Height"]
+    if not all(type(each) is int and 0 <= each < 1 << 16 for each in (columns, rows)):
+        raise ValueError("a terminal has between 0 and 65535 rows and columns")
+    return columns, rows
 
 
 async def _received(socket: WebSocket) -> bytes:

@@ -8,8 +8,9 @@ from datetime import UTC, datetime
 from starlette.datastructures import QueryParams
 from starlette.responses import Response, StreamingResponse
 
+from ...manifests.api.field import invalid as field_error
 from ..agent import Agent, LogOptions
-from ..refusals import bad_request
+from ..refusals import bad_request, invalid
 from .path import Place
 from .query import flag, number
 
@@ -19,22 +20,31 @@ async def logs(agent: Agent, place: Place, query: QueryParams) -> Response:
     options = LogOptions(
         follow=flag(query, "follow"),
         previous=flag(query, "previous"),
-        tail=number(query, "tailLines"),
-        since_seconds=_since(query),
+        tail=_natural(place, query, "tailLines"),
+        since_seconds=_since(place, query),
         timestamps=flag(query, "timestamps"),
     )
     container = query.get("container") or None
     pieces = agent.logs(place.namespace, place.name, container, options)
     first = await anext(pieces, None)
-    body = _limited(first, pieces, number(query, "limitBytes"))
+    body = _limited(first, pieces, _natural(place, query, "limitBytes", 1))
     return StreamingResponse(body, media_type="text/plain")
 
 
-def _since(query: QueryParams) -> int | None:
+def _natural(place: Place, query: QueryParams, name: str, least: int = 0) -> int | None:
+    """A number that is not below the least. Raises ApiError 422."""
+    value = number(query, name)
+    if value is not None and value < least:
+        why = "greater than 0" if least else "greater than or equal to 0"
+        raise invalid("PodLogOptions", place.name, [field_error((name,), value, f"must be {why}")])
+    return value
+
+
+def _since(place: Place, query: QueryParams) -> int | None:
     """Seconds, from either form of the option; a moment ahead selects nothing."""
     text = query.get("sinceTime")
     if not text:
-        return number(query, "sinceSeconds")
+        return _natural(place, query, "sinceSeconds", 1)
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TypedDict
 
 from starlette.datastructures import QueryParams
@@ -10,6 +11,7 @@ from ..refusals import bad_request
 
 _TRUE = frozenset({"1", "t", "T", "true", "TRUE", "True"})
 """What Go's strconv.ParseBool takes for true; a real server takes an empty value too."""
+_NUMBER, _INT64 = re.compile("[+-]?[0-9]+"), 1 << 63
 
 
 def flag(query: QueryParams, name: str) -> bool:
@@ -18,12 +20,14 @@ def flag(query: QueryParams, name: str) -> bool:
 
 
 def number(query: QueryParams, name: str) -> int | None:
-    """A number that is not negative; None if absent. Raises ApiError 400."""
+    """A number; None if absent. Raises ApiError 400 in the words of Go's strconv.ParseInt."""
     text = query.get(name)
     if not text:
         return None
-    if not (text.isascii() and text.isdigit() and len(text) < 19):
-        raise bad_request(f"{name}: {text!r} is not a number from 0 on")
+    if not _NUMBER.fullmatch(text):
+        raise bad_request(f'strconv.ParseInt: parsing "{text}": invalid syntax')
+    if len(text) > 20 or not -_INT64 <= int(text) < _INT64:
+        raise bad_request(f'strconv.ParseInt: parsing "{text}": value out of range')
     return int(text)
 
 

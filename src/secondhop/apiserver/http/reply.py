@@ -73,7 +73,7 @@ def _metadata(value: Object) -> Object:
 
 
 def encode(value: object) -> bytes:
-    """JSON as it goes over the wire; what no UTF-8 can say (half of a surrogate pair) is `?`."""
+    """JSON as it goes over the wire; what no UTF-8 can say (of a path, of protobuf) is `?`."""
     text = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
     return text.encode(errors="replace")
 

@@ -18,6 +18,7 @@ from ..server import Answer, Server
 from . import reviews
 from .content import read_object, read_patch
 from .manager import expect_applier, expect_plain, manager_of
+from .options import check_list, check_write
 from .path import Place
 from .query import flag, number, selectors
 from .reply import Shape, json_response
@@ -29,6 +30,7 @@ _DELETE_OPTIONS = "io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions"
 _CHANGES = {"GET": "get", "PUT": "update", "PATCH": "patch"}
 _ON_MANY = {"GET": "list", "POST": "create", "DELETE": "deletecollection"}
 _ON_ONE = {**_CHANGES, "DELETE": "delete"}
+_WRITES = {"create": "CreateOptions", "update": "UpdateOptions", "patch": "PatchOptions"}
 _ON_PART = {**_CHANGES, "POST": "create"}
 
 
@@ -38,6 +40,8 @@ async def resource(server: Server, place: Place, request: Request) -> Response:
     verb = verbs.get(request.method, "")
     if verb not in place.verbs:
         raise not_allowed()
+    if verb in _WRITES:
+        check_write(_WRITES[verb], request.query_params)
     return await _HANDLERS[verb](server, place, request)
 
 
@@ -55,6 +59,8 @@ async def _list(server: Server, place: Place, request: Request) -> Response:
     query = request.query_params
     if flag(query, "watch"):
         return watch(server, place, request)
+    check_list(query)
+    server.expect_reached(query.get("resourceVersion", ""))
     page = server.list(
         place.kind,
         place.namespace,
@@ -62,7 +68,6 @@ async def _list(server: Server, place: Place, request: Request) -> Response:
         limit=number(query, "limit") or 0,
         token=query.get("continue", ""),
     )
-    server.expect_reached(query.get("resourceVersion", ""))
     exact = query.get("resourceVersionMatch") == "Exact"
     if exact and query.get("resourceVersion") != page.revision:
         raise expired("The resourceVersion for the provided list is too old.")
@@ -117,9 +122,10 @@ async def _delete(server: Server, place: Place, request: Request) -> Response:
 
 async def _delete_many(server: Server, place: Place, request: Request) -> Response:
     how, options = await _deletion(request)
-    selected = selectors(request.query_params)
+    selected, shape = selectors(request.query_params), Shape.of(request, place)
+    found = server.list(place.kind, place.namespace, **selected)
     server.delete_collection(place.kind, place.namespace, **selected, how=how, options=options)
-    return json_response(_success(place))
+    return json_response(shape.many(found))
 
 
 _HANDLERS: Mapping[str, Handler] = {
@@ -139,23 +145,16 @@ async def _object(request: Request) -> tuple[Object, Options]:
 
 
 def _options(request: Request, body: Body) -> Options:
+    """How to write; the query's own rules are checked."""
     query = request.query_params
     validation = query.get("fieldValidation") or "Warn"
-    for known in get_args(Validation):
-        if known == validation:
-            dry_run, force = _dry_run(query.getlist("dryRun")), flag(query, "force")
-            return Options(dry_run, known, body.doubled, manager_of(request), force)
-    raise bad_request(f"fieldValidation: {validation!r} is none of {get_args(Validation)}")
-
-
-def _dry_run(stages: list[str]) -> bool:
-    if set(stages) - {"All"}:
-        raise bad_request(f"dryRun: {stages} is not supported, only All is")
-    return bool(stages)
+    known = next(each for each in get_args(Validation) if each == validation)
+    manager, force = manager_of(request), flag(query, "force")
+    return Options("dryRun" in query, known, body.doubled, manager, force)
 
 
 async def _deletion(request: Request) -> tuple[Deletion, Options]:
-    """DeleteOptions: the body's, or else the query's. Raises ApiError 400."""
+    """DeleteOptions: the body's, or else the query's. Raises ApiError 400, 422."""
     query, given = request.query_params, (await read_object(request)).value
     if not given:
         given = {"propagationPolicy": query.get("propagationPolicy")}
@@ -165,7 +164,7 @@ async def _deletion(request: Request) -> tuple[Deletion, Options]:
     except Mistyped as error:
         raise bad_request(f"DeleteOptions: {error}") from None
     stages = [*options.get("dryRun", ()), *query.getlist("dryRun")]
-    return wish(options), Options(_dry_run(stages))
+    return wish(options | {"dryRun": stages}), Options(bool(stages))
 
 
 def _written(done: Answer, shape: Shape, code: int = 200) -> Response:

@@ -10,6 +10,8 @@ from contextlib import asynccontextmanager
 import uvicorn
 from starlette.types import ASGIApp
 
+from .connection import Connection
+
 
 @asynccontextmanager
 async def serving(
@@ -19,7 +21,7 @@ async def serving(
     closed at the end, when requests under way, watches among them, are cut off."""
     config = uvicorn.Config(
         app,
-        http="httptools",
+        http=Connection,
         ws="websockets-sansio",
         ws_per_message_deflate=False,
         lifespan="off",

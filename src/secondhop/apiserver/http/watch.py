@@ -11,6 +11,7 @@ from starlette.responses import Response, StreamingResponse
 from ...client.api import Event
 from ...errors import ApiError
 from ..server import Server
+from .options import check_watch
 from .path import Place
 from .query import flag, number, selectors
 from .reply import Shape, encode, status_of
@@ -22,10 +23,8 @@ _LONGEST = 3600
 def watch(server: Server, place: Place, request: Request) -> Response:
     """The events of a collection. Raises ApiError before the first."""
     query = request.query_params
+    check_watch(query)
     bookmarks, initial = flag(query, "allowWatchBookmarks"), flag(query, "sendInitialEvents")
-    if initial and not (bookmarks and query.get("resourceVersionMatch") == "NotOlderThan"):
-        text = "sendInitialEvents needs allowWatchBookmarks, and resourceVersionMatch=NotOlderThan"
-        raise ApiError(422, "Invalid", text)
     events = server.watch(
         place.kind,
         place.namespace,

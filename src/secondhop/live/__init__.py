@@ -1,0 +1,1 @@
+"""A real cluster, through the user's own kubectl: credentials, proxies and contexts are its own."""
