@@ -11,7 +11,7 @@ from itertools import product
 from secondhop.experiment.chance import binomial
 from secondhop.experiment.plan import SENT
 from secondhop.lab.client import Lab
-from secondhop.model.cluster import Address, Cluster, Family, Service
+from secondhop.model.cluster import Address, Cluster, Family, Node, Service, ServicePort
 from secondhop.model.fate import Trial
 from secondhop.model.flow import Destination, Flow, Source
 from secondhop.predict.matrix import cells, node_source, pod_source
@@ -29,8 +29,9 @@ _IMPOSSIBLE = 1e-9
 """How rarely chance may spread connections so, in a campaign of a million spreads."""
 
 
-def disagreements(cluster: Cluster, kube_proxy: str | None = None) -> list[str]:
-    """Where prediction and packets differ. kube_proxy: a stock one, in the place of ours."""
+def played(cluster: Cluster, kube_proxy: str | None = None) -> tuple[int, list[str]]:
+    """How many flows were tried, and where prediction and packets differ. kube_proxy: a stock one,
+    in the place of ours."""
     paths = Paths(cluster)
     planned = [(cell.service, cell.flow) for cell in cells(cluster)]
     planned += odd_flows(cluster, paths)
@@ -49,32 +50,48 @@ def disagreements(cluster: Cluster, kube_proxy: str | None = None) -> list[str]:
                     trial = replace(trial, observed=again)
                 trials.append(trial)
     free = [trial for trial in trials if services[trial.flow].affinity_timeout is None]
-    return [told(trial) for trial in trials if not trial.agree] + list(uneven(free))
+    found = [told(trial) for trial in trials if not trial.agree]
+    return len(trials), [*found, *uneven(free)]
 
 
 def odd_flows(cluster: Cluster, paths: Paths) -> Iterator[tuple[Service, Flow]]:
-    """To node ports by addresses that nobody publishes: second ones, cni0's, localhost."""
+    """To node ports by addresses that nobody publishes (second ones, cni0's, localhost), and from
+    pods to the Services that they are of."""
     for service in cluster.services:
-        for port, node, family in product(service.ports, cluster.nodes, FAMILIES):
-            if not port.node_port or service.cluster_ip(family) is None:
+        for port, family in product(service.ports, FAMILIES):
+            if service.cluster_ip(family) is None:
                 continue
-            client = [
-                Source("client", "client", i.ip) for i in cluster.client if i.version == family
-            ]
-            pod = pod_source(node, family, paths.pod_addresses)
-            inside = [one for one in (pod, node_source(node, family)) if one]
-            own = [i.ip for i in node.addresses if i.version == family]
-            pairs = [
-                *product(client + inside, own[1:]),
-                *product(inside, [node.bridge_address(family)]),
-            ]
-            pairs += product(inside[1:], [LOCALHOST[family]])
+            pairs = list(_from_backends(cluster, service, port, family))
+            for node in cluster.nodes if port.node_port else ():
+                pairs += _by_odd_addresses(cluster, paths, node, family)
             for sender, ip in pairs:
-                if ip is not None:
-                    yield (
-                        service,
-                        Flow(sender, Destination("address", ip, port.node_port, port.protocol)),
-                    )
+                number = port.port if ip in service.cluster_ips else port.node_port
+                yield service, Flow(sender, Destination("address", ip, number, port.protocol))
+
+
+def _from_backends(
+    cluster: Cluster, service: Service, port: ServicePort, family: Family
+) -> Iterator[tuple[Source, Address]]:
+    ready = [e for e in cluster.endpoints_of(service, port, family) if e.ready and e.node]
+    for endpoint in ready[:1]:
+        own = cluster.node(endpoint.node or "")
+        if any(i.ip == endpoint.address for i in own.addresses):
+            continue
+        sender = Source("pod", endpoint.pod, endpoint.address, endpoint.node)
+        nic = own.address(family) if port.node_port else None
+        yield from ((sender, ip) for ip in (service.cluster_ip(family), nic) if ip)
+
+
+def _by_odd_addresses(
+    cluster: Cluster, paths: Paths, node: Node, family: Family
+) -> Iterator[tuple[Source, Address]]:
+    client = [Source("client", "client", i.ip) for i in cluster.client if i.version == family]
+    host, pod = node_source(node, family), pod_source(node, family, paths.pod_addresses)
+    inside = [one for one in (pod, host) if one]
+    own = [i.ip for i in node.addresses if i.version == family]
+    yield from product(client + inside, own[1:])
+    yield from product(inside, [ip for ip in [node.bridge_address(family)] if ip])
+    yield from product([host] if host else [], [LOCALHOST[family]])
 
 
 def together(flows: Sequence[Flow]) -> Iterator[list[Flow]]:

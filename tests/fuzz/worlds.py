@@ -194,7 +194,7 @@ def _service(
     ports = draw(st.sampled_from(PORTS))
     nodes = [machine for machine, _ in machines]
     outside = [ip for family in own for ip in (*OUTSIDE[family], nodes[0].nic(family))]
-    addresses = st.lists(st.sampled_from(outside), max_size=2, unique=True)
+    addresses = st.lists(st.sampled_from(outside), min_size=1, max_size=2, unique=True)
     numbered = kind == "NodePort" or (kind == "LoadBalancer" and draw(st.integers(0, 4)) < 4)
     spec: Document = {
         "type": kind,
