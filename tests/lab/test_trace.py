@@ -22,7 +22,7 @@ from secondhop.manifests import with_policy
 from secondhop.model.cluster import Cluster, Endpoint, Family, Policy, Protocol, ProxyMode, Service
 from secondhop.model.fate import Fate
 from secondhop.model.trace import Rule, Trace
-from secondhop.report import json as documents
+from secondhop.report.json.trace import trace as document_of
 from secondhop.report.pcapng import capture
 from secondhop.report.schema import schema
 from secondhop.report.trace import trace as told
@@ -126,7 +126,7 @@ def check(trace: Trace, folder: Path) -> None:
     translated = sum(bool(s.change) for way in trace.ways for s in way.sightings)
     lost = sum(way.dropped_by is not None and way.sightings != () for way in trace.ways)
     assert sum(bool(row["frame.comment"]) for row in rows) == translated + lost
-    document = json.loads(documents.trace(trace, trace.cluster.kube_version, 0.1, []))
+    document = json.loads(document_of(trace, trace.cluster.kube_version, 0.1, []))
     assert list(Draft202012Validator(schema("Trace")).iter_errors(document)) == []
     for verbose in False, True:
         lines = list(told(trace, 0.1, verbose=verbose))

@@ -227,10 +227,10 @@ def controls(world: World, service: Service) -> dict[int, str]:
 
 def _print(world: World, service: Service, found: Probe, elapsed: float, output: str) -> None:
     if output == "json":
-        from ..report import json
+        from ..report.json.probe import probe
 
         version = world.cluster.kube_version
-        click.echo(json.probe(service, found, elapsed, world.notes, world.inferences, version))
+        click.echo(probe(service, found, elapsed, world.notes, world.inferences, version))
         return
     from ..report import layout
     from ..report.probe import report
