@@ -29,14 +29,13 @@ _AFTER_SECONDS = 0.003
 async def _places(lab: Embedded) -> dict[str, Namespace]:
     """The namespaces of a lab: `client`, `router`, `node/NAME`, and `pod/NAME` of the namespace
     default, `pod/NAMESPACE/NAME` of others, but for hostNetwork pods."""
-    wiring = lab.wiring
-    found = {"client": wiring.client.namespace, "router": wiring.router.namespace}
-    found |= {f"node/{name}": netlink.namespace for name, netlink in wiring.nodes.items()}
-    for pod in (await lab.api.list("Pod")).items:
+    pods, named = (await lab.api.list("Pod")).items, lab.wiring.namespaces()
+    found = {name: one for name, one in named.items() if not name.startswith("pod/")}
+    for pod in pods:
         kubelet = lab.kubelets.get(pod["spec"].get("nodeName") or "")
         inside = kubelet and kubelet.inside(*meta(pod))
         if inside and inside[0].startswith("pod/"):
-            found[pod_place(*meta(pod))] = wiring.namespace(inside[0])
+            found[pod_place(*meta(pod))] = named[inside[0]]
     return found
 
 

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, NamedTuple
 from ..apiserver.bootstrap import bootstrap
 from ..client import Object, meta
 from ..controllers.conditions import is_true
-from ..controllers.loop import Settings
 from ..controllers.run import run as run_controllers
-from ..errors import ApiError, LabError, UsageError
+from ..errors import LabError
 from ..model.cluster import Address, Cluster, Service
 from .embedded import Embedded, first_of
 from .faults import inject
 from .load import Load, Shot, handshakes
 from .nodeapi import embedded
+from .ordered import create, settings
 from .timing import timing
 
 if TYPE_CHECKING:
@@ -77,21 +77,11 @@ class Rehearsal:
             embedded(base, described.external_proxy, timing(grace), described.balancer)
         )
         bootstrap(self._lab.server, base.cni.service_cidrs[0])
-        settings = Settings(
-            placement=described.placement,
-            node_grace_seconds=grace,
-            pool=described.balancer.pool,
-            kube_version=base.kube_version,
-        )
-        tasks = [self._lab.run(), run_controllers(self._lab.api, settings), self._watch()]
+        controllers = run_controllers(self._lab.api, settings(described, base.kube_version))
+        tasks = [self._lab.run(), controllers, self._watch()]
         self._living = asyncio.gather(*tasks)
         await self._until(self._nodes_unready)
-        for value in script.objects:
-            try:
-                await self._lab.api.create(value)
-            except ApiError as error:
-                name = f"{value['kind']} {meta(value)[1]}"
-                raise UsageError(f"{name}: {error.message}", "Correct it.") from None
+        await create(self._lab.api, script.objects)
 
     async def settled(self) -> Cluster:
         """Wait until nothing is on its way any more; the cluster as its proxies see it."""
