@@ -9,10 +9,11 @@ import contextlib
 import json
 import pickle
 import socket
+import traceback
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
-from ..errors import LabError, SecondhopError, UsageError
+from ..errors import DEFECT, LabError, SecondhopError, UsageError
 from .state import State
 
 _SECONDS = 10.0
@@ -99,7 +100,7 @@ async def serve(listener: socket.socket, handle: Handler) -> None:
 
 async def _serve_one(connection: socket.socket, handle: Handler) -> None:
     loop = asyncio.get_running_loop()
-    with connection, contextlib.suppress(OSError, ValueError):  # also what is no question
+    with connection, contextlib.suppress(OSError):  # it has gone, or is too slow
         data = b""
         async with asyncio.timeout(_SECONDS):
             while not data.endswith(b"\n"):
@@ -107,7 +108,7 @@ async def _serve_one(connection: socket.socket, handle: Handler) -> None:
                 if not more:
                     return
                 data += more
-            value, descriptors = await _answered(json.loads(data), handle)
+            value, descriptors = await _answered(data, handle)
             body = json.dumps(value).encode() + b"\n"
             sent = 0
             if descriptors:
@@ -117,10 +118,14 @@ async def _serve_one(connection: socket.socket, handle: Handler) -> None:
             await loop.sock_sendall(connection, body[sent:])
 
 
-async def _answered(question: Mapping[str, Any], handle: Handler) -> Answer:
+async def _answered(question: bytes, handle: Handler) -> Answer:
+    """A mistake in here costs this question, and not the lab."""
     try:
-        value, descriptors = await handle(question)
+        value, descriptors = await handle(json.loads(question))
     except SecondhopError as error:
         told = {"error": error.message, "remedy": error.remedy, "exitCode": error.exit_code}
         return Answer(told)
+    except Exception:
+        code = SecondhopError.exit_code
+        return Answer({"error": traceback.format_exc(), "remedy": DEFECT, "exitCode": code})
     return Answer({"value": value}, descriptors)
