@@ -23,9 +23,7 @@ _CONFIG = re.compile(
     r"|current-context"
     r"|\.kube/config|stat .*: no such file",
 )
-_KUBELET = re.compile(
-    r"error dialing backend|error sending request|unable to upgrade connection"
-)
+_KUBELET = re.compile(r"error dialing backend|error sending request|unable to upgrade connection")
 _DENIED = re.compile(
     r'cannot (\w+) resource "([^"]+)" in API group "([^"]*)"(?: in the namespace "([^"]*)")?'
 )
