@@ -181,10 +181,10 @@ class _Walk:
                 why = f"it knows no way to {packet.destination}"
                 if self.paths.proxy.is_inside(packet.destination):
                     why += ", which exists only inside the cluster"
-                return self._end(Fate.UNROUTABLE, ROUTER, why)
+                return self._told_by_router(Fate.UNROUTABLE, ROUTER, why)
             node = self.paths.node(self.flow.via)
         if any(hop.by_via and hop.node is node and hop.packet == packet for hop in self.hops):
-            return self._end(Fate.LOOP, node.name, self.hops[-1].verdict.why)
+            return self._told_by_router(Fate.LOOP, node.name, self.hops[-1].verdict.why)
         # §13.9-10: IPv4 refuses a packet from the wire that bears the receiver's own address. IPv6
         # lets it circle, but the final error goes to that address: a masqueraded pod never hears.
         returned = self.hops and self.routes.is_local(node, packet.source)
@@ -196,6 +196,14 @@ class _Walk:
                 why += " until its hop limit ends, of which the pod never hears"
             return self._end(Fate.DROPPED, node.name, why)
         return self._at(node)
+
+    def _told_by_router(self, fate: Fate, where: str, why: str) -> Trail:
+        """The router's ICMP tells the sender; not a pod that nobody has masqueraded, to which the
+        router knows no way. In a loop it is the router that finds a pod's packet too old."""
+        if self.routes.pod_host(self.packet.source) is None:
+            return self._end(fate, where, why)
+        why += "; the pod never hears of it: the router knows no way to its address"
+        return self._end(Fate.DROPPED, where, why)
 
     def _at(self, node: Node) -> Trail:
         """The packet is at a node: kube-proxy first, then the node's own sockets and routes."""

@@ -229,9 +229,13 @@ def test_loops_and_martians(mode: ProxyMode, source: Source, via: Any, expected:
     assert fates(there, flow(source, to, via=via)) == expected
 
 
-def test_an_unmasqueraded_pod_circles_until_its_hops_run_out() -> None:
+def test_an_unmasqueraded_pod_never_hears_of_the_routers_icmp() -> None:
+    """It circles until its hops run out, at the router, which has no way to a pod: silence. The
+    kernel said so against the prediction, which was wrong."""
     there = cluster(AWAY, masquerade=False, **PROXIED)
-    assert fates(there, flow(pod(GZ1), LB_IP, via=GZ1)) == "loop"
+    assert fates(there, flow(pod(GZ1), LB_IP, via=GZ1)) == "dropped"
+    assert fates(there, flow(pod(GZ1), "198.51.100.7")) == "dropped"
+    assert fates(there, flow(host(XJP1), LB_IP, via=GZ1)) == "loop"
 
 
 def test_an_ipv6_node_is_rejected_by_itself_once_the_packet_is_back() -> None:
