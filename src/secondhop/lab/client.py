@@ -13,12 +13,12 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from ..errors import DEFECT, LabError, SecondhopError
+from ..model.cluster import Address, Cluster  # before the fork what both sides need: loaded once
+from ..model.fate import Observation
+from ..model.flow import Flow
 from .sandbox import Sandbox
 
-if TYPE_CHECKING:  # what is not imported here is imported on both sides at once, after the fork
-    from ..model.cluster import Address, Cluster
-    from ..model.fate import Observation
-    from ..model.flow import Flow
+if TYPE_CHECKING:
     from ..model.trace import Recording
 
 LENGTH = struct.Struct("!I")
