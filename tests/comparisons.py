@@ -25,9 +25,7 @@ PODS = {"gz1": ("web-5f7d9-aaaaa", "web-5f7d9-bbbbb"), "xjp1": ("web-5f7d9-ccccc
 
 def speed(mean: float, seed: int) -> Speed:
     drawn = Random(seed)
-    return Speed(
-        tuple(sorted(mean * math.exp(drawn.gauss(0, 0.3)) for _ in range(500))), 1400 / mean
-    )
+    return Speed(tuple(sorted(mean * math.exp(drawn.gauss(0, 0.3)) for _ in range(500))))
 
 
 def rest(policy: Policy, shares: tuple[float, float, float], seen: tuple[str, ...]) -> Rest:
@@ -63,6 +61,7 @@ def disturbance(policy: Policy, event: Event, until: float, part: float) -> Dist
         samples,
         (Mark(2.9, "the balancer leaves gz1 out"), Mark(5.0, "gz1's pods are not ready")),
         (Phase(2.9, part), Phase(until, part / 2)),
+        "",
         (Judged(0, until, part, round(50 * until), lost, 0.3),),
     )
 
@@ -82,6 +81,7 @@ def comparison() -> Comparison:
             disturbance("Cluster", "rollout", 0, 0),
             disturbance("Local", "rollout", 0, 0),
         ),
+        trials=(),
         claims=(
             Claim("survives", "Cluster survives a node's death", "true if", "seconds", "5.0 s"),
         ),

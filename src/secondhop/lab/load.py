@@ -97,10 +97,9 @@ def _sent_again(sock: socket.socket) -> bool:
 
 async def handshakes(
     namespace: Namespace, next_target: Callable[[], tuple[Address, int]], seconds: float
-) -> tuple[list[float], float]:
+) -> list[float]:
     """Connections back to back for so long, to whatever target is next: the time of each handshake
-    in milliseconds, and handshakes a second while they were made. The kernel makes them alone: no
-    program has a part in it. Raises OSError."""
+    in milliseconds. The kernel makes them alone: no program has a part in it. Raises OSError."""
     took: list[float] = []
     end = time.monotonic() + seconds
     while time.monotonic() < end:
@@ -114,7 +113,7 @@ async def handshakes(
                 sock.connect((str(address), port))
                 took.append((time.perf_counter() - begun) * 1000)
         await asyncio.sleep(0.002)
-    return took, 1000 * len(took) / sum(took)
+    return took
 
 
 def family(address: Address) -> int:

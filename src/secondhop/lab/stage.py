@@ -46,6 +46,12 @@ class Stage(Lab):
         at: float = self._receive()
         return at
 
+    def ways(self) -> dict[str, tuple[str, ...]]:
+        """Rehearsal.ways."""
+        self._send("ways")
+        found: dict[str, tuple[str, ...]] = self._receive()
+        return found
+
     def begin(self, rate: float, seed: int) -> None:
         """Rehearsal.begin."""
         self._send("begin", rate, seed)
@@ -57,8 +63,8 @@ class Stage(Lab):
         found: tuple[dict[str, Answer], list[Notice]] = self._receive()
         return found
 
-    def handshakes(self, service: str | None, seconds: float) -> tuple[list[float], float]:
+    def handshakes(self, service: str | None, seconds: float) -> list[float]:
         """Rehearsal.handshakes."""
         self._send("handshakes", service, seconds)
-        found: tuple[list[float], float] = self._receive()
+        found: list[float] = self._receive()
         return found
