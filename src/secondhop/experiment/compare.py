@@ -30,10 +30,11 @@ from ..model.comparison import (
 )
 from ..model.fate import Fate, Seen, Trial
 from .chance import chi_square
+from .events import Held, Probed
 from .exhibits import exhibits
 from .fit import stock_proxy
 from .foresight import Foresight
-from .run import Held, Probed, run
+from .run import run
 from .sayings import Measured, claims
 
 Object: TypeAlias = dict[str, Any]
@@ -216,6 +217,7 @@ class _Comparing:
         seen = Counter(Seen(shot.pod, shot.source) for shot in answer.shots if shot.pod)
         pods = Counter(shot.pod or _NOBODY for shot in answer.shots)
         share = self._foresights[policy].share()
+        ready = [pod for here in self._homes().values() for pod in here]
         lost = pods[_NOBODY]
         fates = {Fate.DELIVERED: seen.total()} | ({Fate.MIXED: lost} if lost else {})
         clients = {str(interface.ip) for interface in self._cluster.client}
@@ -224,7 +226,7 @@ class _Comparing:
             policy=policy,
             fates=fates,
             seen=seen,
-            predicted=share.pods,
+            predicted={pod: share.pods.get(pod, 0.0) for pod in ready},
             p_value=chi_square(pods, {**share.pods, _NOBODY: sum(share.lost.values())}),
             client_ip="kept" if kept else "replaced",
             hops=Counter(answer.hops),

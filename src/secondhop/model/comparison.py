@@ -57,9 +57,10 @@ class Speed:
 @dataclass(frozen=True, slots=True)
 class Rest:
     """A policy while nothing happens. fates: of all connections, as far as the client can tell
-    (MIXED: no answer); seen: of those that were answered. predicted: share by pod. p_value: of a
-    chi-square test of the pods' counts, and those that nobody answered, against the prediction.
-    hops: cluster nodes crossed, with counts. speed: through the balancer."""
+    (MIXED: no answer); seen: of those that were answered. predicted: share by pod, of all that
+    are ready. p_value: of a chi-square test of the pods' counts, and of what nobody answered,
+    against the prediction. hops: cluster nodes crossed, with counts. speed: through
+    the balancer."""
 
     policy: Policy
     fates: Mapping[Fate, int]
