@@ -9,13 +9,13 @@ import copy
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 from ..lab.client import Lab
 from ..lab.rehearsal import Answer, Notice, Script
 from ..lab.stage import Stage
+from ..lab.timing import RELIST
 from ..manifests import World
 from ..model.cluster import Family, Policy, Service, ServicePort
 from ..model.comparison import (
@@ -133,10 +133,9 @@ class _Comparing:
         twins = [_twin(of, policy) for policy in of.policies]
         described = replace(of.world.lab, external_proxy=stock_proxy(of.world))
         script = Script(of.world.cluster, described, [*of.objects, *twins])
-        with ThreadPoolExecutor(1) as aside:
-            building = aside.submit(stage.play, script)
-            self._try()
-            building.result()
+        stage.play(script)
+        self._try()
+        stage.played()
         self._settle()
         nodes = self._homes()
         yield from self._measure()
@@ -298,7 +297,9 @@ class _Comparing:
             self._grace,
             self._weighted(),
         )
-        skipped = (f"{event}: left out, {why}" for event, why in of.left_out.items())
+        skipped = [f"{event}: left out, {why}" for event, why in of.left_out.items()]
+        if "pod dies" in self._plan.events:
+            skipped.append(_KILLED)
         return Comparison(
             setup=Setup(
                 service=str(of.service),
@@ -350,6 +351,10 @@ def _twin(of: Subject, policy: Policy) -> Object:
     }
 
 
+_KILLED = (
+    f"pod dies: its processes are killed, its kubelet notices after {RELIST:g} s (how often real"
+    " ones look) and starts it again at once; a real program takes its own time to start on top"
+)
 _KEPT = (
     "selector",
     "ipFamilies",

@@ -23,6 +23,7 @@ from .chance import binomial
 
 SETTLE = 0.3
 """Seconds around a change in which both what was and what will be may be seen."""
+_OVER = "none in the last quarter"
 _QUIET = 0.25
 """The last part of a time that is watched, in which nothing may be lost any more."""
 
@@ -62,7 +63,7 @@ class Foresight:
             return self._pod_dies(subject.rpartition("/")[2])
         if event == "rollout":
             return self._rollout(subject)
-        return Foreseen(words="how much is lost hangs on how the pods end; after a while nothing")
+        return Foreseen(words=f"hangs on how the pods end; {_OVER}")
 
     def judged(self, phases: Sequence[Phase], samples: Sequence[Sample]) -> Iterator[Judged]:
         """Each phase, as far as it is sure to have begun and not yet to have ended: a check may
@@ -153,4 +154,4 @@ class Foresight:
 def _short(one: Rolling) -> str:
     serve = "an unknown time" if one.served is None else f"{one.served:g} s"
     needed = "for ever" if one.needed is None else f"{one.needed:g} s"
-    return f"some: pods that end serve {serve} more, and may be sent to for {needed}"
+    return f"some: pods that end serve {serve} more, and may be sent to for {needed}; {_OVER}"

@@ -29,9 +29,12 @@ class Stage(Lab):
     _life = staticmethod(_main)
 
     def play(self, script: Script) -> None:
-        """Rehearsal.start."""
+        """Rehearsal.start, begun: the caller may do something else before it asks for `played`."""
         self.pid = self._sandbox.born()
         self._send("start", script)
+
+    def played(self) -> None:
+        """Rehearsal.start, ended."""
         self._receive()
 
     def settled(self) -> Cluster:

@@ -69,7 +69,7 @@ def agreement(found: Comparison) -> str:
     of, bad = len(found.predictions), len(found.disagreements)
     how = (
         f"shares by a chi-square test, losses by an exact binomial test, each at {SIGNIFICANCE:g};"
-        f" {len(found.trials)} single flows as in run; {found.elapsed:.0f} s"
+        f" {len(found.trials)} single flows as in run; {found.elapsed:.1f} s"
     )
     if bad:
         return f"Prediction and measurement DISAGREE in {bad} of {of} ({how})."
@@ -82,8 +82,8 @@ def basis(found: Comparison) -> str:
     nodes = ", ".join(f"{name} ({counted(len(pods))})" for name, pods in setup.nodes.items())
     times = "once" if setup.threshold == 1 else f"{setup.threshold} times in a row"
     return (
-        f"Measured on a lab: {nodes}; client {setup.client}; kube-proxy in {setup.mode} mode; an"
-        f" {setup.balancer} balancer that asks each node every {setup.interval:g} s and leaves it"
+        f"Measured on a lab: {nodes}; client {setup.client}; kube-proxy in {setup.mode} mode; a"
+        f" balancer ({setup.balancer}) that asks each node every {setup.interval:g} s and leaves it"
         f" out when that failed {times}; node grace {setup.grace:g} s; {setup.rate:g} connections a"
         f" second under each policy; seed {setup.seed}."
     )
@@ -198,7 +198,7 @@ def _worst(found: Comparison, one: Disturbance) -> str:
     if one.window is None:
         return "lost nothing in what broke here"
     happens = f"a {one.event}" if one.event.endswith("dies") else f"there is a {one.event}"
-    until = f"until {one.window[1]:.1f} s"
+    until = "to the end" if not one.after[-1].pod else f"until {one.window[1]:.1f} s"
     if usual := found.usual_window(one):
         until += f" ({usual:.0f} s with a node grace of {USUAL_GRACE:g} s)"
     return f"loses most when {happens}: {len(one.lost)} of {len(one.after)} connections {until}"
