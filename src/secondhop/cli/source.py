@@ -27,14 +27,14 @@ def input_options(function: _F) -> _F:
     function = click.option(
         "-n", "--namespace", help="Only Services of this namespace; also that of objects without."
     )(function)
-    return click.option(
-        "-f",
-        "--filename",
-        "files",
-        multiple=True,
-        metavar="FILE",
-        help="Manifests and Lab files; - for stdin. Default: the reference experiment.",
-    )(function)
+    return files_option("Manifests and Lab files; - for stdin. Default: the reference experiment.")(
+        function
+    )
+
+
+def files_option(told: str) -> Callable[[_F], _F]:
+    """`-f`; told: its line of --help."""
+    return click.option("-f", "--filename", "files", multiple=True, metavar="FILE", help=told)
 
 
 def balancer_option(function: _F) -> _F:
@@ -176,11 +176,19 @@ def choose_of(services: Sequence[Service], wanted: str | None, namespace: str | 
     for service in services:
         if (service.namespace, service.name) == (namespace, name):
             return service
-    known = alternatives(f"{namespace}/{name}", [str(service) for service in services])
     raise UsageError(
         f"there is no Service {namespace}/{name} in the input",
-        f"{known} Check the name, and the namespace given with -n.",
+        _elsewhere([s.namespace for s in services if s.name == name])
+        or alternatives(f"{namespace}/{name}", [str(service) for service in services])
+        + " Check the name, and the namespace given with -n.",
     )
+
+
+def _elsewhere(namespaces: Sequence[str]) -> str:
+    """The remedy for a Service whose name is right; empty if no namespace has it."""
+    if len(namespaces) > 1:
+        return f"It is in the namespaces {', '.join(namespaces[:_NAMED])}: say which with -n."
+    return f"Did you mean -n {namespaces[0]}?" if namespaces else ""
 
 
 def service_name(wanted: str) -> str:
