@@ -204,11 +204,13 @@ def service_name(wanted: str) -> str:
 
 
 def alternatives(wrong: str, known: Sequence[str]) -> str:
-    """What may have been meant instead: a remedy for a name that is not there."""
+    """What may have been meant instead: a remedy for a name that is not there. Of NAMESPACE/NAME
+    only the name counts: one namespace makes no two names alike."""
     from difflib import get_close_matches
 
-    close = [name for name in known if wrong and name.startswith(wrong)]
-    if close := close or get_close_matches(wrong, known, n=1):
-        return f"Did you mean {close[0]}?"
+    wrong, names = wrong.rpartition("/")[2], [name.rpartition("/")[2] for name in known]
+    close = [name for name in names if wrong and name.startswith(wrong)]
+    if close := close or get_close_matches(wrong, names, n=1):
+        return f"Did you mean {known[names.index(close[0])]}?"
     more = f" and {len(known) - _NAMED} more" if len(known) > _NAMED else ""
     return f"There is {', '.join(known[:_NAMED])}{more}." if known else "There is none."

@@ -114,8 +114,8 @@ def in_doubt(selections: Sequence[Selection], objects: Objects) -> Iterator[Infe
         what=f"endpoints of {', '.join(map(str, alone[:_FEW]))}{more}",
         value="(none)",
         sureness="unknown",
-        source="the input has neither EndpointSlices nor pods of that namespace",
-        doubt="the input has no pod there; give the workload too, or paste"
+        source="the input has no EndpointSlice of it and no pod of its namespace",
+        doubt="the input has no pod of that namespace; give the workload too, or paste"
         " `kubectl get svc,endpointslices,pods,nodes -A -o yaml`",
     )
 
