@@ -71,6 +71,12 @@ def failure(said: str, doing: str, context: str | None, seconds: float) -> Clust
             "Try again; if it stays so, ask who runs the cluster.",
             reason,
         )
+    if "current-context" in said and not context:
+        return ClusterError(
+            "kubectl has no current context, so no cluster is meant",
+            "Name one with --context: `kubectl config get-contexts` lists them.",
+            "Config",
+        )
     if _CONFIG.search(said):
         return ClusterError(
             f"the kubeconfig does not lead to a cluster{where}: {text}",

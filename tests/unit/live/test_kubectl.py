@@ -12,6 +12,7 @@ import pytest
 from standin import StandIn
 
 from secondhop.errors import ClusterError
+from secondhop.live.failures import failure
 from secondhop.live.kubectl import PAGE, Access, Kubectl, Right
 
 PODS = Right("list", "pods")
@@ -203,3 +204,8 @@ def test_an_interrupt_ends_every_kubectl(kubectl: StandIn) -> None:
     with pytest.raises(KeyboardInterrupt):
         one.together(*[partial(one.listed, PODS, same)] * 2)
     assert not one._running
+
+
+def test_no_current_context_is_said_in_our_words() -> None:
+    said = failure("error: current-context must exist in order to minify", "read", None, 30)
+    assert str(said).splitlines()[0] == "kubectl has no current context, so no cluster is meant"
