@@ -6,11 +6,13 @@ import array
 import asyncio
 import base64
 import contextlib
+import io
 import json
 import pickle
 import socket
 import traceback
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from enum import Enum
 from typing import Any, NamedTuple, TypeAlias
 
 from ..errors import DEFECT, LabError, SecondhopError, UsageError
@@ -19,17 +21,44 @@ from .state import State
 _SECONDS = 10.0
 _PAUSE_SECONDS = 0.1
 _MOST = 1 << 20
+_PLAIN = ("ipaddress", "collections")
+_MODEL = __package__.replace(".lab", ".model.")
 _SPACE = socket.CMSG_SPACE(16 * array.array("i").itemsize)
 
 
 def packed(value: object) -> str:
     """A value of the model as it goes over the socket, which only this user and the lab open."""
-    return base64.b64encode(pickle.dumps(value)).decode()
+    body = io.BytesIO()
+    _Packer(body).dump(value)
+    return base64.b64encode(body.getvalue()).decode()
 
 
 def unpacked(text: str) -> Any:
-    """What was packed."""
-    return pickle.loads(base64.b64decode(text))
+    """What was packed. Raises LabError for anything but values of the model."""
+    try:
+        return _Values(io.BytesIO(base64.b64decode(text))).load()
+    except (pickle.UnpicklingError, ValueError, EOFError, AttributeError, ImportError) as error:
+        why = f"that is no value of the model: {error}"
+        raise LabError(why, "Is the lab of another release? Take it down and up again.") from None
+
+
+class _Packer(pickle.Pickler):
+    """Has members of an Enum made by their class; Python 3.11 has them made by getattr."""
+
+    def reducer_override(self, value: object) -> Any:
+        return (type(value), (value.value,)) if isinstance(value, Enum) else NotImplemented
+
+
+class _Values(pickle.Unpickler):
+    """Makes instances of the model's classes, and calls nothing else."""
+
+    def find_class(self, module: str, name: str) -> type:
+        found = None
+        if module in _PLAIN or module.startswith(_MODEL):
+            found = super().find_class(module, name)
+        if not isinstance(found, type) or found.__module__ != module:
+            raise pickle.UnpicklingError(f"{module}.{name}")
+        return found
 
 
 class Answer(NamedTuple):
