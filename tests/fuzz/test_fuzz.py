@@ -21,7 +21,7 @@ from .worlds import Drawn, drawn
 MODES: tuple[ProxyMode, ...] = ("iptables", "nftables")
 FEW = 10
 MANY = int(os.environ.get("FUZZ_N", "100"))
-KUBE_PROXY = os.environ.get("FUZZ_PROXY")
+KUBE_PROXY = os.environ.get("FUZZ_PROXY") or None
 EVEN_SLOWLY: dict[str, Any] = {
     "deadline": None,
     "database": None,
