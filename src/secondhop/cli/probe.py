@@ -13,7 +13,7 @@ import click
 
 from ..errors import UsageError
 from .cluster import Chosen, cluster_options
-from .source import Input, choose, input_options, proxy_options
+from .source import Input, choose, files_option, proxy_options
 
 if TYPE_CHECKING:
     from ..live.inside import Post
@@ -40,7 +40,8 @@ class _Dialling(NamedTuple):
 @click.command()
 @click.argument("service", metavar="svc/NAME")
 @cluster_options(everywhere=False)
-@input_options
+@click.option("-n", "--namespace", help="The Service's. Default: the context's.")
+@files_option("A Lab file: what the cluster does not say, the client's address for example.")
 @proxy_options
 @click.option(
     "--attempts",
@@ -227,10 +228,10 @@ def controls(world: World, service: Service) -> dict[int, str]:
 
 def _print(world: World, service: Service, found: Probe, elapsed: float, output: str) -> None:
     if output == "json":
-        from ..report import json
+        from ..report.json.probe import probe
 
         version = world.cluster.kube_version
-        click.echo(json.probe(service, found, elapsed, world.notes, world.inferences, version))
+        click.echo(probe(service, found, elapsed, world.notes, world.inferences, version))
         return
     from ..report import layout
     from ..report.probe import report

@@ -17,7 +17,6 @@ from ..manifests import World
 from ..model.cluster import Service
 from ..model.fate import Trial
 from ..predict.path import Paths
-from ..report import json as documents
 from ..report import layout, steps, text
 
 if TYPE_CHECKING:
@@ -87,7 +86,9 @@ class Showing:
 
         rows = predictions(self._world, self._service, self._plan)
         if self._json:
-            click.echo(documents.predictions(self._service, rows, self._cluster.kube_version))
+            from ..report.json.prediction import predictions as document
+
+            click.echo(document(self._service, rows, self._cluster.kube_version))
             return
         for line in text.predictions(self._service, rows, self._cluster.kube_version):
             click.echo(line)
@@ -120,9 +121,11 @@ class Showing:
         outside = [trial for trial in self._trials if trial.flow.is_reference]
         claims = judge(self._cluster, self._service, outside, self._held)
         if self._json:
+            from ..report.json.experiment import experiment
+
             notes = [*self._world.notes, *left_out]
             click.echo(
-                documents.experiment(
+                experiment(
                     self._service,
                     self._trials,
                     claims,

@@ -88,12 +88,15 @@ class Wiring:
             self._node(node)
 
     def namespace(self, name: str) -> Namespace:
-        """The namespace of `client`, `router`, `node/NAME` or `pod/NAME`; KeyError if unknown."""
-        kind, _, rest = name.partition("/")
-        fixed = {"client": self.client, "router": self.router}
-        if kind in fixed:
-            return fixed[kind].namespace
-        return {"node": self.nodes, "pod": self.pods}[kind][rest].namespace
+        """One of `namespaces`; KeyError if unknown."""
+        return self.namespaces()[name]
+
+    def namespaces(self) -> dict[str, Namespace]:
+        """All, by name: `client`, `router`, `node/NAME` and `pod/NAME`."""
+        found = {"client": self.client, "router": self.router}
+        found |= {f"node/{name}": netlink for name, netlink in self.nodes.items()}
+        found |= {f"pod/{name}": netlink for name, netlink in self.pods.items()}
+        return {name: netlink.namespace for name, netlink in found.items()}
 
     def pod_at(self, address: Address) -> str | None:
         """Which pod has this address, if one has."""

@@ -33,7 +33,8 @@ class Backend:
     """A pod that may answer.
 
     address: `ip:port`. share: of fresh connections, 0..1. source_ip: what the pod sees.
-    hops: cluster nodes the request crosses after entering; the entry node counts 1.
+    hops: cluster nodes the request crosses after entering; the entry node counts 1. 0 where a pod
+    dials itself.
     """
 
     pod: str

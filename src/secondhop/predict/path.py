@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from ipaddress import ip_address
 from typing import NamedTuple
 
 from ..errors import UsageError
@@ -16,6 +17,7 @@ from .routing import Exit, Place, Routes
 from .verdict import Action, KubeProxy, Packet, Verdict
 
 ROUTER = "the router"
+_LOOPBACK = {4: ip_address("127.0.0.1"), 6: ip_address("::1")}
 FLANNEL = "flannel --ip-masq: between pods and the outside the node lends its address"
 
 
@@ -62,7 +64,8 @@ class Delivery:
 class Trail:
     """What happened to a flow.
 
-    origin: the packet as the sender made it. where, why: who ended it, and a clause saying why.
+    origin: the packet as the sender made it. hops: none where it met no node. where, why: who ended
+    it, and a clause saying why.
     routed: whether the flow's `via` mattered. certainty: see Outcome.
     """
 
@@ -162,6 +165,8 @@ class _Walk:
         """From the sender to the end."""
         if self.sender is None:
             return self._at_router()
+        if self.is_pod and self._to_itself():
+            return self._inside()
         if self.made_here:
             own = self.routes.own_source(self.sender, self.packet.destination)
             if own is None:
@@ -169,6 +174,33 @@ class _Walk:
                 return self._end(Fate.UNROUTABLE, self.sender.name, why)
             self.packet = self.origin = replace(self.packet, source=own)
         return self._at(self.sender)
+
+    def _to_itself(self) -> bool:
+        to = self.packet.destination
+        return to.is_loopback or to == self.packet.source
+
+    def _inside(self) -> Trail:
+        """What a pod sends to itself goes by the loopback device of its own namespace, where there
+        are no rules and no node."""
+        own, packet = self.packet.source, self.packet
+        if packet.destination.is_loopback:
+            self.packet = self.origin = replace(packet, source=_LOOPBACK[own.version])
+        where = f"pod {self.flow.source.name}"
+        endpoint = self.paths.listeners.get((own, packet.port, packet.protocol))
+        if endpoint is None:
+            why = f"nothing in it is known to listen on {packet.port}/{packet.protocol}"
+            return self._end(_refusal(packet), where, why)
+        delivery = Delivery(
+            endpoint,
+            self.routes.place(endpoint),
+            Exit("lo", None),
+            self.packet.source,
+            False,
+            "",
+            True,
+        )
+        why = "the pod dials itself: the packet never leaves it, and no rule of a node sees it"
+        return self._end(Fate.DELIVERED, where, why, (delivery,))
 
     def _at_router(self) -> Trail:
         """The router knows the nodes' addresses, and sends the rest to `via` if there is one."""
@@ -280,9 +312,7 @@ class _Walk:
             or packet.destination in self.paths.pod_addresses
         ):
             return self._end(Fate.UNROUTABLE, node.name, f"no pod has {packet.destination}")
-        # Of the transports only UDP cannot refuse by itself: the kernel sends port-unreachable.
-        fate = Fate.REJECTED if packet.protocol == "UDP" else Fate.CLOSED
-        return self._end(fate, node.name, verdict.why)
+        return self._end(_refusal(packet), node.name, verdict.why)
 
     def _end(
         self,
@@ -316,3 +346,9 @@ class _Walk:
             return None
         name = hop.verdict.match.target.name
         return placements.same_fate([name], hop.node if hop.verdict.by_node else None)
+
+
+def _refusal(packet: Packet) -> Fate:
+    """What becomes of a packet that nobody listens for. Of the transports only UDP cannot refuse by
+    itself: the kernel sends port-unreachable."""
+    return Fate.REJECTED if packet.protocol == "UDP" else Fate.CLOSED

@@ -9,7 +9,7 @@ from ..model.cluster import Service
 from ..model.fate import Fate, Observation
 from ..model.probing import Judged, Probe
 from ..model.version import KubeVersion
-from .json import quantile
+from .json.parts import quantile
 from .layout import FEW, WORDS, few, listed, of_version, table, wrapped
 
 _HEAD: tuple[str, ...] = ("ADDRESS", "ANSWER", "BY", "POD SAW", "MS", "FITS")
