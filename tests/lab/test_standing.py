@@ -79,7 +79,7 @@ def test_names_that_lead_nowhere(secondhop: Secondhop) -> None:
         (("exec", "pod/nope", "--", "true"), "no pod default/nope runs in the lab"),
         (("exec", "client", "--", "nosuchprogram"), "there is no program nosuchprogram"),
         (("status", "--name", "other"), "the lab other is not up"),
-        (("down", "--name", "other"), "the lab other is not up"),
+        (("down", "--name", "other"), "Nothing is to be taken down"),
         (("kubeconfig", "--name", "other"), "the lab other is not up"),
         (("up",), "the lab default is up already"),
         (("down", "--name", "other", "--all"), "both --name and --all are given"),

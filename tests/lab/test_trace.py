@@ -266,6 +266,16 @@ def test_hairpin(made: Made, tmp_path: Path) -> None:
     assert any("hairpin" in rule.what for rule in trace.ways[0].rules)
 
 
+@pytest.mark.parametrize("to", ["127.0.0.1:80", f"{POD}:80", "127.0.0.1:81", "[::1]:80"])
+def test_what_a_pod_sends_to_itself_meets_no_node(made: Made, to: str, tmp_path: Path) -> None:
+    trace = under(made, "Local").trace("pod/web-0", to)
+    check(trace, tmp_path)
+    assert {s.place for way in trace.ways for s in way.sightings} == {"pod/web-0"}
+    assert trace.recording.fate is (Fate.CLOSED if to.endswith("81") else Fate.DELIVERED)
+    seen = trace.recording.seen
+    assert seen is None or f"{seen.source_ip}" == to.rsplit(":", 1)[0].strip("[]")
+
+
 def test_a_process_of_a_node_is_translated_before_any_interface(made: Made, tmp_path: Path) -> None:
     trace = under(made, "Local").trace("node/gz1", f"{GZ1}:30080")
     check(trace, tmp_path)

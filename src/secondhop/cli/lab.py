@@ -33,7 +33,7 @@ def command() -> None:
     believes in. No root, no container engine."""
 
 
-@command.command()
+@command.command(short_help="Start a lab in the background.")
 @_name
 @click.option(
     "-f",
@@ -62,7 +62,7 @@ def up(
     pods: int,
     control_plane: Path | None,
 ) -> None:
-    """Start a lab; returns when every node is Ready, and leaves it in the background."""
+    """Start a lab in the background; returns when every node is Ready."""
     from ..lab import keeper
     from ..lab.named import missing_package
     from ..lab.state import State
@@ -119,18 +119,22 @@ def _tell_ready(state: State, url: str, nodes: Sequence[Node], port: int | None)
 def down(name: str, everything: bool) -> None:
     """Take a lab down; nothing of it stays."""
     from ..lab import keeper
-    from ..lab.control import not_up
     from ..lab.state import State, states
 
     named = click.get_current_context().get_parameter_source("name")
     if everything and named is click.core.ParameterSource.COMMANDLINE:
         raise UsageError("both --name and --all are given", "Keep only one.")
     wanted = states() if everything else [State(name)]
+    if not wanted:
+        click.echo("There is no lab.", err=True)
     for state in wanted:
         if keeper.down(state):
             click.echo(f"The lab {state.name} is down.")
         elif not state.forget_note() and not everything:
-            raise not_up(state)
+            raise UsageError(
+                f"the lab {name} is not up",
+                "Nothing is to be taken down; `secondhop lab list` shows what is there.",
+            )
         state.remove()
 
 

@@ -13,7 +13,7 @@ import click
 
 from ..errors import UsageError
 from .cluster import Chosen, cluster_options
-from .source import Input, choose, input_options, proxy_options
+from .source import Input, choose, files_option, proxy_options
 
 if TYPE_CHECKING:
     from ..live.inside import Post
@@ -40,7 +40,8 @@ class _Dialling(NamedTuple):
 @click.command()
 @click.argument("service", metavar="svc/NAME")
 @cluster_options(everywhere=False)
-@input_options
+@click.option("-n", "--namespace", help="The Service's. Default: the context's.")
+@files_option("A Lab file: what the cluster does not say, the client's address for example.")
 @proxy_options
 @click.option(
     "--attempts",

@@ -44,7 +44,8 @@ def run(
     plan(world.cluster, service)
     refuse_unfit(world, service)
     kube_proxy = stock_proxy(world)
-    world = with_readiness(_placed(world), lab.start(world.cluster, kube_proxy))
+    world = _placed(world)
+    world = with_readiness(world, lab.start(world.cluster, kube_proxy))
     for number, policy in enumerate(policies(service)):
         cluster = under(world.cluster, service, policy)
         lab.program(cluster)

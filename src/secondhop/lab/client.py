@@ -12,13 +12,13 @@ from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from ..errors import LabError, SecondhopError
+from ..errors import DEFECT, LabError, SecondhopError
+from ..model.cluster import Address, Cluster  # before the fork what both sides need: loaded once
+from ..model.fate import Observation
+from ..model.flow import Flow
 from .sandbox import Sandbox
 
-if TYPE_CHECKING:  # what is not imported here is imported on both sides at once, after the fork
-    from ..model.cluster import Address, Cluster
-    from ..model.fate import Observation
-    from ..model.flow import Flow
+if TYPE_CHECKING:
     from ..model.trace import Recording
 
 LENGTH = struct.Struct("!I")
@@ -41,8 +41,7 @@ def failure() -> tuple[bool, tuple[str, str, int]]:
     if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
         remedy = "Allow more, with `ulimit -n`, or ask for fewer pods."
         return False, ("the lab needs more open files than it may have", remedy, _UNABLE)
-    remedy = "This is a defect of secondhop: please report it with the text above."
-    return False, (traceback.format_exc(), remedy, SecondhopError.exit_code)
+    return False, (traceback.format_exc(), DEFECT, SecondhopError.exit_code)
 
 
 def _main(channel: socket.socket) -> None:

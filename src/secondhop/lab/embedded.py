@@ -21,10 +21,9 @@ from .capture import Arrivals
 from .kubelet import Kubelet
 from .probe import Refusals
 from .proxy import NodeProxy
-from .proxyloop import ProxyLoop
+from .proxyloop import ProxyLoop, Syncing
 from .router import Router
 from .rtnetlink import Netlink
-from .stockproxy import Stock, StockProxy
 from .timing import USUAL, Timing
 from .uplink import Uplink
 from .view import View
@@ -33,6 +32,7 @@ from .wiring import Wiring
 if TYPE_CHECKING:
     from ..manifests.lab_balancer import Balancer
     from .loadbalancer import LoadBalancer
+    from .stockproxy import Stock, StockProxy
 
 _PATIENCE = 3.0
 """Seconds for which a proxy may fail before who waits for it hears why."""
@@ -72,15 +72,10 @@ class Embedded:
             )
             for node in base.nodes
         }
-        seats = {
-            name: StockProxy(netlink.namespace, stock)
-            if stock
-            else NodeProxy(netlink.namespace, self.refusals.report, self._tell)
-            for name, netlink in self.wiring.nodes.items()
-        }
-        self._stock = [seat for seat in seats.values() if isinstance(seat, StockProxy)]
+        self._stock: list[StockProxy] = []
         self.proxies = {
-            name: ProxyLoop(name, seat, self._tell, self._turn) for name, seat in seats.items()
+            name: ProxyLoop(name, self._seat(netlink, stock), self._tell, self._turn)
+            for name, netlink in self.wiring.nodes.items()
         }
         self._balancer: LoadBalancer | None = None
         if balancer is not None:
@@ -88,6 +83,15 @@ class Embedded:
 
             self._balancer = LoadBalancer(self.api, self.router, base.nodes, balancer)
         self._turned = asyncio.Event()
+
+    def _seat(self, netlink: Netlink, stock: Stock | None) -> Syncing:
+        """Who sits in the proxy's seat of a node."""
+        if stock is None:
+            return NodeProxy(netlink.namespace, self.refusals.report, self._tell)
+        from .stockproxy import StockProxy  # most labs run without
+
+        self._stock.append(StockProxy(netlink.namespace, stock))
+        return self._stock[-1]
 
     async def run(self) -> None:
         """Live until cancelled."""

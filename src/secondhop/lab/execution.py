@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import errno
 import os
-import pty
 import signal
 import struct
 import termios
@@ -45,7 +44,7 @@ class Execution:
         place = home.place(container.program)
         environ = {"PATH": PATH, "HOME": "/root", **environ}
         if tty:
-            ours, theirs = pty.openpty()
+            ours, theirs = os.openpty()
             streams = Streams(theirs, theirs, theirs, terminal=True)
             opened, closing = {"in": ours, 1: ours}, {theirs}
             environ = {"TERM": "xterm", **environ}

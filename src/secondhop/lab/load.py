@@ -97,24 +97,31 @@ def _sent_again(sock: socket.socket) -> bool:
 
 async def handshakes(
     namespace: Namespace, next_target: Callable[[], tuple[Address, int]], seconds: float
-) -> tuple[list[float], float]:
+) -> list[float]:
     """Connections back to back for so long, to whatever target is next: the time of each handshake
-    in milliseconds, and handshakes a second while they were made. The kernel makes them alone: no
-    program has a part in it. Raises OSError."""
+    in milliseconds. The kernel makes them alone: no program has a part in it. The first one that
+    fails is the last."""
     took: list[float] = []
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         for _ in range(_BURST):
-            address, port = next_target()
-            with namespace.socket(family(address), socket.SOCK_STREAM) as sock:
-                sock.setblocking(True)
-                sock.settimeout(PATIENCE)
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
-                begun = time.perf_counter()
-                sock.connect((str(address), port))
-                took.append((time.perf_counter() - begun) * 1000)
+            try:
+                took.append(_handshake(namespace, next_target()))
+            except OSError:
+                return took
         await asyncio.sleep(0.002)
-    return took, 1000 * len(took) / sum(took)
+    return took
+
+
+def _handshake(namespace: Namespace, target: tuple[Address, int]) -> float:
+    address, port = target
+    with namespace.socket(family(address), socket.SOCK_STREAM) as sock:
+        sock.setblocking(True)
+        sock.settimeout(PATIENCE)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+        begun = time.perf_counter()
+        sock.connect((str(address), port))
+        return (time.perf_counter() - begun) * 1000
 
 
 def family(address: Address) -> int:

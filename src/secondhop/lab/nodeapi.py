@@ -11,7 +11,6 @@ from ..model.cluster import Cluster
 from .embedded import Embedded, PodAgent
 from .named import missing_package
 from .rtnetlink import Netlink
-from .stockproxy import Stock
 from .timing import USUAL, Timing
 
 if TYPE_CHECKING:
@@ -48,6 +47,7 @@ async def embedded(
         from ..apiserver.http.credentials import make_credentials, server_context
         from ..apiserver.http.kubeconfig import kubeconfig
         from ..apiserver.http.serve import serving
+        from .stockproxy import Stock
     except ModuleNotFoundError as error:
         raise missing_package("the API for a stock kube-proxy", error) from None
     credentials = make_credentials(["127.0.0.1"])

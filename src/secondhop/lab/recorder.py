@@ -46,7 +46,7 @@ async def record(lab: Embedded, place: str, flow: Flow) -> Recording:
     if place not in places:
         raise LabError(f"{place} is not running in the lab", "See `kubectl get pods -A -o wide`.")
     source, to = flow.source.ip, flow.destination
-    if place.startswith("node/"):  # the kernel chooses by its routes
+    if place != "client":  # the kernel chooses by its routes
         source = places[place].source_towards(to.address) or source
     prober = _Noting(
         places[place],

@@ -31,7 +31,7 @@ from ..controllers.loop import Settings
 from ..controllers.nodes import NOT_READY
 from ..controllers.run import CONTROLLERS
 from ..controllers.run import run as run_controllers
-from ..errors import ApiError, LabError, SecondhopError, UsageError
+from ..errors import DEFECT, ApiError, LabError, SecondhopError, UsageError
 from ..manifests import Lab
 from ..manifests.stored import stored_pods
 from ..model.cluster import Cluster
@@ -109,7 +109,7 @@ def _tell_of(error: BaseException, tell: Any) -> None:
         tell(error=said, remedy="Raise the limit (`ulimit -a`), or make it smaller.", exitCode=3)
         return
     said = "".join(traceback.format_exception(error))
-    tell(error=said, remedy="This is a defect of secondhop: please report it.", exitCode=3)
+    tell(error=said, remedy=DEFECT, exitCode=3)
 
 
 class _Standing:
@@ -301,16 +301,27 @@ def _takes_pods(node: Object) -> bool:
 async def _reap() -> None:
     """Wait for the orphans of `lab exec`, whose parent is the first process of this pid namespace.
     A child of our own is waited for at once by who started it."""
-    before = 0
+    before = set[int]()
     while True:
         await asyncio.sleep(_REAP_SECONDS)
-        now = 0
-        with contextlib.suppress(ChildProcessError):  # it has no children
-            if found := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT):
-                now = found.si_pid
-        if now and now == before:
-            os.waitpid(now, 0)
-        before = now
+        now = _zombies()
+        for child in now & before:
+            os.waitpid(child, 0)
+        before = now - before
+
+
+def _zombies() -> set[int]:
+    """The children that have ended, by their numbers in this pid namespace; /proc is the host's."""
+    with contextlib.suppress(OSError):  # it has none, or one goes just now
+        if os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+            told = (Path("/proc", child, "status") for child in _children())
+            fields = [dict(line.split(":\t", 1) for line in path.open()) for path in told]
+            return {int(one["NSpid"].split()[-1]) for one in fields if one["State"][0] == "Z"}
+    return set()
+
+
+def _children() -> list[str]:
+    return Path("/proc/thread-self/children").read_text().split()
 
 
 def _settings(order: Order) -> Settings:

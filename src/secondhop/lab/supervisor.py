@@ -9,13 +9,12 @@ import pickle
 import resource
 import socket
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..errors import LabError
 from ..model.cluster import Address, Cluster, Endpoint, ServicePortName
 from ..model.fate import Observation
 from ..model.flow import Flow, Source
-from ..model.trace import Recording
 from .capture import Arrival
 from .client import LENGTH, failure, framed
 from .embedded import Embedded, first_of
@@ -23,7 +22,9 @@ from .netns import Namespace
 from .nodeapi import embedded
 from .probe import Prober, answers
 from .staging import Stage, verdicts
-from .stockproxy import version
+
+if TYPE_CHECKING:
+    from ..model.trace import Recording
 
 
 def main(channel: socket.socket, make: Callable[[], object] | None = None) -> None:
@@ -76,6 +77,8 @@ class Supervisor:
         self._cluster = cluster
         own = []
         if kube_proxy is not None:
+            from .stockproxy import version
+
             own.append(
                 f"kube-proxy is a stock one, {version(kube_proxy)} ({kube_proxy}): its rules report"
                 " no drops, so each was waited out"

@@ -19,7 +19,7 @@ from .endpoints import SERVICE_NAME, Selection, derived, sliced
 from .lab import Lab, client_aside, read_lab
 from .labelled import Labelled
 from .nodes import machines, nodes_of_pods, read_node
-from .notes import assumed, nodes_known, unselected
+from .notes import assumed, in_doubt, nodes_known, unselected
 from .objects import Objects, sort_out
 from .placement import Places
 from .pods import WORKLOADS, Wanted, read_pods
@@ -42,7 +42,7 @@ class World:
     their order, that hold anything else than a Lab. policies: the input's NetworkPolicies, which
     no prediction applies. nodes_known: whether the input tells of nodes at all; if not, the
     cluster's are the reference Lab's. inferences: what was found beside the objects of a real
-    cluster.
+    cluster; of files, what they leave open.
     """
 
     cluster: Cluster
@@ -146,7 +146,11 @@ def examine(
         nodes_known=known,
     )
     world = with_readiness(world, {})
-    world = replace(world, notes=(*world.notes, *unselected(selections, world.cluster)))
+    world = replace(
+        world,
+        notes=(*world.notes, *unselected(selections, world.cluster)),
+        inferences=tuple(in_doubt(selections, objects)),
+    )
     left_out = objects.broken["Service"] + len(services) - len(complete)
     return Examined(world, problems.found, objects.resources, tuple(complete), left_out)
 

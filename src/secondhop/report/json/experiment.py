@@ -33,7 +33,7 @@ def experiment(
             "service": str(service),
             "agree": all(t.agree for t in trials),
             "elapsedSeconds": round(elapsed, 3),
-            "trials": [_trial(t) for t in trials],
+            "trials": [trial(t) for t in trials],
             "claims": [asdict(claim) for claim in claims],
             "notes": list(notes),
             **inferred(inferences),
@@ -41,13 +41,14 @@ def experiment(
     )
 
 
-def _trial(trial: Trial) -> dict[str, Any]:
+def trial(one: Trial) -> dict[str, Any]:
+    """One row of an experiment."""
     return {
-        "policy": trial.policy,
-        "source": source(trial.flow.source),
-        "destination": destination(trial.flow.destination),
-        "via": trial.flow.via,
-        "predicted": outcome(trial.predicted),
-        "observed": observation(trial.observed),
-        "agree": trial.agree,
+        "policy": one.policy,
+        "source": source(one.flow.source),
+        "destination": destination(one.flow.destination),
+        "via": one.flow.via,
+        "predicted": outcome(one.predicted),
+        "observed": observation(one.observed),
+        "agree": one.agree,
     }
