@@ -21,7 +21,7 @@ soak: setup-dev       ## the long campaigns
 	.venv/bin/python -m pytest -m soak $(ARGS)
 
 N = 2000
-SEED = $(shell date +%s)
+SEED := $(shell date +%s)
 fuzz: setup-dev       ## N drawn worlds, half in each mode: prediction and packets; PROXY=a kube-proxy's path, SEED
 	echo "seed $(SEED)"
 	FUZZ_N=$$(( ($(N) + 1) / 2 )) FUZZ_PROXY="$(PROXY)" .venv/bin/python -m pytest -m soak -s \

@@ -17,7 +17,7 @@ NODES = [
 ]
 
 
-def _slice(name: str, *pods: tuple[str, str]) -> dict[str, Any]:
+def endpoint_slice(name: str, *pods: tuple[str, str]) -> dict[str, Any]:
     return {
         "apiVersion": "discovery.k8s.io/v1",
         "kind": "EndpointSlice",
@@ -50,8 +50,8 @@ def few(mode: ProxyMode) -> Cluster:
         service("near", node_port=30000, clusterIP="10.43.0.10", externalTrafficPolicy="Local"),
         balanced | {"status": {"loadBalancer": {"ingress": [{"ip": "203.0.113.9"}]}}},
         service("nobody", node_port=30002, clusterIP="10.43.0.12"),
-        _slice("near", ("10.42.1.2", "xjp1")),
-        _slice("wide", ("10.42.0.3", "gz1"), ("10.42.1.3", "xjp1")),
+        endpoint_slice("near", ("10.42.1.2", "xjp1")),
+        endpoint_slice("wide", ("10.42.0.3", "gz1"), ("10.42.1.3", "xjp1")),
     ).cluster
 
 

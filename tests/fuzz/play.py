@@ -12,7 +12,7 @@ from secondhop.experiment.chance import binomial
 from secondhop.experiment.plan import SENT
 from secondhop.lab.client import Lab
 from secondhop.model.cluster import Address, Cluster, Family, Node, Service, ServicePort
-from secondhop.model.fate import Trial
+from secondhop.model.fate import Fate, Trial
 from secondhop.model.flow import Destination, Flow, Source
 from secondhop.predict.matrix import cells, node_source, pod_source
 from secondhop.predict.path import Paths
@@ -25,6 +25,7 @@ _AT_ONCE = 48
 UNCLAIMED = "no rule reported"
 """What an observation says of silence without a cause. A busy machine's queues cause some, so it is
 tried again."""
+UNSENT = "not sent (EPERM), and no rule reported why"
 _IMPOSSIBLE = 1e-9
 """How rarely chance may spread connections so, in a campaign of a million spreads."""
 
@@ -45,12 +46,12 @@ def played(cluster: Cluster, kube_proxy: str | None = None) -> tuple[int, list[s
             for flow, (observed, _) in zip(part, lab.observe(part, ATTEMPTS), strict=True):
                 policy = services[flow].external_traffic_policy
                 trial = Trial(policy, flow, outcome(paths.walk(flow)), observed)
-                if not trial.agree and UNCLAIMED in observed.evidence:
+                if not agrees(trial) and UNCLAIMED in observed.evidence:
                     [(again, _)] = lab.observe([flow], ATTEMPTS)
                     trial = replace(trial, observed=again)
                 trials.append(trial)
     free = [trial for trial in trials if services[trial.flow].affinity_timeout is None]
-    found = [told(trial) for trial in trials if not trial.agree]
+    found = [told(trial) for trial in trials if not agrees(trial)]
     return len(trials), [*found, *uneven(free)]
 
 
@@ -107,6 +108,14 @@ def together(flows: Sequence[Flow]) -> Iterator[list[Flow]]:
     for turn in turns.values():
         for start in range(0, len(turn), _AT_ONCE):
             yield turn[start : start + _AT_ONCE]
+
+
+def agrees(trial: Trial) -> bool:
+    """As the trial itself; a stock kube-proxy's rules do not report whether they dropped or
+    rejected a datagram that they did not let out of its node (semantics §13.2)."""
+    if UNSENT in trial.observed.evidence:
+        return trial.predicted.fate in (Fate.DROPPED, Fate.REJECTED)
+    return trial.agree
 
 
 def told(trial: Trial) -> str:

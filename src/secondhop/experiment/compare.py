@@ -29,7 +29,7 @@ from ..model.comparison import (
     Speed,
 )
 from ..model.fate import Fate, Seen, Trial
-from .chance import chi_square
+from .chance import chi_square, losses
 from .events import Held, Probed
 from .exhibits import exhibits
 from .fit import stock_proxy
@@ -40,7 +40,6 @@ from .sayings import Measured, claims
 Object: TypeAlias = dict[str, Any]
 
 _TICK, _ROUNDS = 0.2, 5
-_NOBODY = ""
 _FAULTS: Mapping[Event, tuple[str, str]] = {
     "node dies": ("cut", "mend"),
     "pod dies": ("kill", ""),
@@ -214,10 +213,11 @@ class _Comparing:
 
     def _at_rest(self, policy: Policy, answer: Answer, speed: Speed) -> Rest:
         seen = Counter(Seen(shot.pod, shot.source) for shot in answer.shots if shot.pod)
-        pods = Counter(shot.pod or _NOBODY for shot in answer.shots)
+        pods = Counter(shot.pod for shot in answer.shots if shot.pod)
         share = self._foresights[policy].share()
+        astray = sum(share.lost.values())
         ready = [pod for here in self._homes().values() for pod in here]
-        lost = pods[_NOBODY]
+        lost = len(answer.shots) - seen.total()
         fates = {Fate.DELIVERED: seen.total()} | ({Fate.MIXED: lost} if lost else {})
         clients = {str(interface.ip) for interface in self._cluster.client}
         kept = bool(seen) and {pair.source_ip for pair in seen} <= clients
@@ -226,7 +226,10 @@ class _Comparing:
             fates=fates,
             seen=seen,
             predicted={pod: share.pods.get(pod, 0.0) for pod in ready},
-            p_value=chi_square(pods, {**share.pods, _NOBODY: sum(share.lost.values())}),
+            p_value=min(
+                chi_square(pods, {pod: part / (1 - astray) for pod, part in share.pods.items()}),
+                losses(lost, len(answer.shots), astray),
+            ),
             client_ip="kept" if kept else "replaced",
             hops=Counter(answer.hops),
             speed=speed,

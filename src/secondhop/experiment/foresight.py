@@ -19,7 +19,7 @@ from ..predict.failover import Losses
 from ..predict.path import Paths
 from ..predict.rollout import rollouts
 from ..predict.share import Sender, shares
-from .chance import binomial
+from .chance import losses
 
 SETTLE = 0.3
 """Seconds around a change in which both what was and what will be may be seen."""
@@ -80,7 +80,7 @@ class Foresight:
             if until - early > since:
                 sent = [sample for sample in after if since <= sample.at <= until - early]
                 lost = sum(not sample.pod for sample in sent)
-                p_value = binomial(lost, len(sent), phase.lost)
+                p_value = losses(lost, len(sent), phase.lost)
                 yield Judged(since, until - early, phase.lost, len(sent), lost, p_value)
             since = until + late
 

@@ -11,7 +11,7 @@ from ..model.claim import Claim, Verdict
 from ..model.cluster import Cluster, Policy, Service
 from ..model.comparison import SIGNIFICANCE, USUAL_GRACE, Disturbance, Rest
 from ..model.fate import Fate, Trial
-from .chance import chi_square
+from .chance import chi_square, losses
 from .claims import judge
 from .exhibits import Exhibits
 from .foresight import SETTLE
@@ -83,7 +83,7 @@ def _survives(found: Measured) -> _Finding:
     told += (
         f" {found.grace:g} s; Kubernetes' own is {USUAL_GRACE:g} s), {lost} of {len(later)} later"
     )
-    return bool(later) and not lost, told
+    return bool(later) and losses(lost, len(later), 0.0) >= SIGNIFICANCE, told
 
 
 def _uneven(found: Measured) -> _Finding:

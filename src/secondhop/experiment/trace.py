@@ -35,8 +35,8 @@ def on_new_lab(lab: Lab, world: World, service: Service | None, flow: Flow, plac
     dials it, if as any. Raises UsageError, EnvironmentUnable, LabError."""
     for one in world.cluster.services if service is None else (service,):
         refuse_unfit(world, one)
-    placed = replace(world, cluster=replace(world.cluster, workloads=()))
-    cluster = with_readiness(placed, lab.start(world.cluster, stock_proxy(world))).cluster
+    world = replace(world, cluster=replace(world.cluster, workloads=()))
+    cluster = with_readiness(world, lab.start(world.cluster, stock_proxy(world))).cluster
     lab.program(cluster)
     return compare(cluster, service, flow, lab.trace(place, flow))
 

@@ -58,8 +58,8 @@ class Speed:
 class Rest:
     """A policy while nothing happens. fates: of all connections, as far as the client can tell
     (MIXED: no answer); seen: of those that were answered. predicted: share by pod, of all that
-    are ready. p_value: of a chi-square test of the pods' counts, and of what nobody answered,
-    against the prediction. hops: cluster nodes crossed, with counts. speed: through
+    are ready. p_value: the least of those of the pods' counts (chi-square) and of what nobody
+    answered (binomial). hops: cluster nodes crossed, with counts. speed: through
     the balancer."""
 
     policy: Policy
@@ -206,3 +206,6 @@ USUAL_GRACE = 50.0
 """Seconds until a silent node's pods are unready with Kubernetes' own settings (semantics §14)."""
 SIGNIFICANCE = 1e-3
 """A difference that chance makes less often than this is a disagreement."""
+STRAY = 0.01
+"""The part of connections that a machine which has other things to do may lose by itself: where
+nothing is predicted to be lost, only more than this counts."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from ..model.comparison import (
     SIGNIFICANCE,
+    STRAY,
     USUAL_GRACE,
     Comparison,
     Disturbance,
@@ -69,7 +70,8 @@ def agreement(found: Comparison) -> str:
     """Whether the predictions held, and by which test."""
     of, bad = len(found.predictions), len(found.disagreements)
     how = (
-        f"shares by a chi-square test, losses by an exact binomial test, each at {SIGNIFICANCE:g};"
+        f"shares by a chi-square test, losses by an exact binomial test, each at {SIGNIFICANCE:g},"
+        f" with up to {100 * STRAY:g}% strays;"
         f" {len(found.trials)} single flows as in run; {found.elapsed:.1f} s"
     )
     if bad:

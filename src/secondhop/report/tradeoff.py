@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -185,14 +186,24 @@ def _least(numbers: Mapping[Policy, float], close: float) -> Policy | None:
 
 
 def _loss(found: Comparison, measure: str, of: Mapping[Policy, Disturbance]) -> Row:
-    parts = {policy: len(one.lost) / max(len(one.after), 1) for policy, one in of.items()}
     values = {p: "; ".join(filter(None, (loss(one), usual(found, one)))) for p, one in of.items()}
     foreseen = {policy: expectation(one) for policy, one in of.items()}
     told = "; ".join(f"{policy}: {words}" for policy, words in foreseen.items())
     if len(set(foreseen.values())) == 1:
         told = next(iter(foreseen.values()))
-    best = _least(parts, 0.1) if abs(max(parts.values()) - min(parts.values())) > 0.01 else None
-    return Row(measure, values, best, told, all(one.agree for one in of.values()))
+    return Row(measure, values, _lost_less(of), told, all(one.agree for one in of.values()))
+
+
+def _lost_less(of: Mapping[Policy, Disturbance]) -> Policy | None:
+    """The one of two that lost fewer, if by more than three standard errors of the difference."""
+    if len(of) < 2:
+        return None
+    parts = {policy: len(one.lost) / max(len(one.after), 1) for policy, one in of.items()}
+    mean = sum(parts.values()) / 2
+    error = math.sqrt(mean * (1 - mean) * sum(1 / max(len(one.after), 1) for one in of.values()))
+    if max(parts.values()) - min(parts.values()) <= 3 * error:
+        return None
+    return min(parts, key=lambda policy: parts[policy])
 
 
 def _instead(one: Disturbance) -> str:

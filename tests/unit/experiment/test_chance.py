@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from secondhop.experiment.chance import binomial, chi_square
+from secondhop.experiment.chance import binomial, chi_square, losses
+from secondhop.model.comparison import SIGNIFICANCE
 
 CRITICAL = {1: 3.841, 2: 5.991, 3: 7.815, 4: 9.488, 9: 16.919, 10: 18.307}
 """Chi-square by degrees of freedom at 5 %, as printed in tables."""
@@ -56,6 +57,27 @@ def test_chi_square(seen: dict[str, int], shares: dict[str, float], p_value: flo
 )
 def test_binomial(lost: int, sent: int, part: float, p_value: float) -> None:
     assert binomial(lost, sent, part) == pytest.approx(p_value)
+
+
+@pytest.mark.parametrize(
+    ("lost", "sent", "part", "agree"),
+    [
+        (0, 100_000, 0.0, True),
+        (1, 60, 0.0, True),
+        (7, 205, 0.0, True),
+        (12, 205, 0.0, False),
+        (60, 60, 1.0, True),
+        (59, 60, 1.0, True),
+        (40, 60, 1.0, False),
+        (30, 60, 0.5, True),
+        (50, 60, 0.5, False),
+        (0, 60, 1 / 3, False),
+    ],
+)
+def test_strays_count_only_where_nothing_else_is_predicted(
+    lost: int, sent: int, part: float, agree: bool
+) -> None:
+    assert (losses(lost, sent, part) >= SIGNIFICANCE) is agree
 
 
 @given(st.integers(0, 60), st.floats(0.01, 0.99))

@@ -117,10 +117,11 @@ def transactions(old: Table | None, new: Table, limit: int = LIMIT) -> Steps:
     element whole. Only what differs is mentioned: a set that rules fill keeps what it holds.
     """
     known = old or Table(new.family, {}, {})
-    early, late = [*_prepared(known, new)], [*_switched(known, new)]
+    early, late = _sized(_prepared(known, new)), _sized(_switched(known, new))
     if old is None:
-        early = [f"add table {new.name}", f"delete table {new.name}", _create(new), *early]
-    if sum(map(_size, early + late)) <= limit:
+        fresh = f"add table {new.name}", f"delete table {new.name}", _create(new)
+        early = [*_sized(fresh), *early]
+    if sum(size for _, size in early + late) <= limit:
         early, late = [], early + late
     load = [text for commands in (early, late) for text in _texts(commands, limit)]
     return Steps(load, _gone(known.chains, new.chains))
@@ -196,18 +197,22 @@ def _elements(
             yield f"delete {of} {{ {key} }}\n{add}" if key in old else add
 
 
-def _texts(commands: Iterable[str], limit: int) -> Iterator[str]:
-    """Commands packed into transactions, in their order."""
+def _texts(commands: Iterable[tuple[str, int]], limit: int) -> Iterator[str]:
+    """Commands with their sizes packed into transactions, in their order."""
     lines: list[str] = []
-    size = 0
-    for command in commands:
-        if lines and size + _size(command) > limit:
+    total = 0
+    for command, size in commands:
+        if lines and total + size > limit:
             yield "\n".join([*lines, ""])
-            lines, size = [], 0
+            lines, total = [], 0
         lines.append(command)
-        size += _size(command)
+        total += size
     if lines:
         yield "\n".join([*lines, ""])
+
+
+def _sized(commands: Iterable[str]) -> list[tuple[str, int]]:
+    return [(command, _size(command)) for command in commands]
 
 
 def _size(command: str) -> int:
