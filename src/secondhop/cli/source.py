@@ -37,6 +37,19 @@ def files_option(told: str) -> Callable[[_F], _F]:
     return click.option("-f", "--filename", "files", multiple=True, metavar="FILE", help=told)
 
 
+def selector_option(function: _F) -> _F:
+    """`-l`."""
+    return click.option(
+        "-l", "--selector", "labels", help="Only Services with these labels, as kubectl takes them."
+    )(function)
+
+
+def output_option(*more: str) -> Callable[[_F], _F]:
+    """`-o`: text, json, or one of more forms."""
+    forms = click.Choice(["text", "json", *more])
+    return click.option("-o", "--output", type=forms, default="text", show_default=True)
+
+
 def balancer_option(function: _F) -> _F:
     """`--balancer`: what stands in front."""
     return click.option(
