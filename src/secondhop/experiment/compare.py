@@ -42,6 +42,8 @@ Object: TypeAlias = dict[str, object]
 
 _SETTLE = 0.3
 """Seconds around a change in which both what was and what will be may be seen."""
+_LEAD = 0.5
+"""Seconds for which the load runs before something breaks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +60,9 @@ class Plan:
 
     def seconds(self, policies: int, grace: float) -> float:
         """About how long it takes."""
-        watched = sum(self.events.values()) + 3 * len(self.events)
+        watched = sum(self.events.values()) + 1.5 * len(self.events)
         return (
-            2
+            1
             + self.rest
             + self.speed * (policies + 1)
             + watched
@@ -69,7 +71,7 @@ class Plan:
 
 
 FULL = Plan(50, 5, 1, {"pod dies": 3, "rollout": 4, "node dies": 3, "drain": 4})
-QUICK = Plan(50, 1.5, 0.3, {"node dies": 0.8})
+QUICK = Plan(50, 1.2, 0.2, {"node dies": 0.8})
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +214,7 @@ class _Comparing:
             "drain": ("drain", node),
         }[event]
         stage.begin(plan.rate, plan.seed)
-        time.sleep(1)
+        time.sleep(_LEAD)
         at = stage.break_(fault, subject)
         if event == "node dies":
             seconds += self._of.world.lab.node_grace_seconds
