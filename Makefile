@@ -1,6 +1,6 @@
 # One command for each habit. ARGS="…" is passed on: make run ARGS="-v", make test ARGS="-k doctor".
 
-.PHONY: setup setup-dev run test lint bench soak clean
+.PHONY: setup setup-dev run test lint bench soak fuzz clean
 .SILENT:
 .DEFAULT_GOAL := run
 export PYTHONDONTWRITEBYTECODE :=
@@ -19,6 +19,13 @@ test: setup-dev       ## every test but the long campaigns
 
 soak: setup-dev       ## the long campaigns
 	.venv/bin/python -m pytest -m soak $(ARGS)
+
+N = 2000
+SEED := $(shell date +%s)
+fuzz: setup-dev       ## N drawn worlds, half in each mode: prediction and packets; PROXY=a kube-proxy's path, SEED
+	echo "seed $(SEED)"
+	FUZZ_N=$$(( ($(N) + 1) / 2 )) FUZZ_PROXY="$(PROXY)" .venv/bin/python -m pytest -m soak -s \
+	  tests/fuzz/test_fuzz.py --hypothesis-seed=$(SEED) $(ARGS)
 
 lint: setup-dev       ## style, format, types
 	.venv/bin/ruff check --quiet

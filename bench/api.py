@@ -26,27 +26,17 @@ _EVENT = b'"type":"MODIFIED"'
 
 def serve() -> None:
     """A server with some pods, until stdin ends; its access goes to stdout."""
-    from secondhop.apiserver.agent import Agent
-    from secondhop.apiserver.bootstrap import bootstrap
-    from secondhop.apiserver.http.app import App
-    from secondhop.apiserver.http.credentials import make_credentials, server_context
-    from secondhop.apiserver.http.serve import serving
+    from served import served
+
     from secondhop.apiserver.kinds import KINDS
-    from secondhop.apiserver.server import Server
-    from secondhop.apiserver.store import Store
 
     async def main() -> None:
         listener = socket.socket()
         listener.bind(("127.0.0.1", 0))
         host = f"127.0.0.1:{listener.getsockname()[1]}"
-        cidr = ip_network("10.43.0.0/16")
-        server, credentials = Server(Store(), [cidr]), make_credentials(["127.0.0.1"])
-        bootstrap(server, cidr)
-        for number in range(PODS):
-            server.create(KINDS["Pod"], pod(f"pod-{number}"), "default")
-        agent: Agent = None  # type: ignore[assignment] # nobody asks for logs
-        app = App(server, agent, credentials, [host])
-        async with serving(app, [listener], server_context(credentials)):
+        async with served([listener], ip_network("10.43.0.0/16")) as (server, credentials):
+            for number in range(PODS):
+                server.create(KINDS["Pod"], pod(f"pod-{number}"), "default")
             access = [f"https://{host}", credentials.authority, credentials.token]
             print(json.dumps(access), flush=True)
             await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)

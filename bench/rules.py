@@ -9,17 +9,16 @@ default socket buffer, as every user has it. Run it by `make bench`; writes noth
 from __future__ import annotations
 
 import asyncio
-import pickle
-import socket
 import statistics
 import sys
 import time
 from dataclasses import replace
 from ipaddress import IPv4Address, ip_address, ip_interface, ip_network
 
+from sandboxed import sandboxed
+
 from secondhop.lab.netns import Namespace
 from secondhop.lab.proxy import NodeProxy
-from secondhop.lab.sandbox import Sandbox
 from secondhop.model.cluster import (
     Cluster,
     Cni,
@@ -85,21 +84,10 @@ async def measure(of: Cluster) -> list[float]:
     return times
 
 
-def sandboxed(of: Cluster) -> list[float]:
-    def main(channel: socket.socket) -> None:
-        channel.sendall(pickle.dumps(asyncio.run(measure(of))))
-        channel.shutdown(socket.SHUT_WR)
-
-    sandbox = Sandbox(main)
-    try:
-        sandbox.born()
-        answer = b""
-        while part := sandbox.channel.recv(65536):
-            answer += part
-    finally:
-        sandbox.close()
-    times: list[float] = pickle.loads(answer)
-    return times
+def seconds(of: Cluster) -> list[float]:
+    """What `measure` finds in a sandbox."""
+    found: list[float] = sandboxed(lambda: asyncio.run(measure(of)))
+    return found
 
 
 def main() -> None:
@@ -109,7 +97,7 @@ def main() -> None:
     print(f"one node, Services x {ENDPOINTS} endpoints; ms: first load, a switch's median and most")
     for mode, counts in sizes.items():
         for count in counts:
-            first, *rest = (1000 * seconds for seconds in sandboxed(cluster(mode, count)))
+            first, *rest = (1000 * one for one in seconds(cluster(mode, count)))
             median, most = statistics.median(rest), max(rest)
             print(f"{mode:10}{count:6} x {ENDPOINTS} {first:9.1f} {median:8.1f} {most:8.1f}")
 

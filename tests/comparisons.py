@@ -3,6 +3,9 @@
 import math
 from random import Random
 
+from support import reference
+
+from secondhop.experiment.plan import flows
 from secondhop.model.claim import Claim
 from secondhop.model.cluster import Policy
 from secondhop.model.comparison import (
@@ -17,17 +20,16 @@ from secondhop.model.comparison import (
     Speed,
 )
 from secondhop.model.failover import Phase
-from secondhop.model.fate import Fate, Seen
+from secondhop.model.fate import Fate, Observation, Seen, Trial
 from secondhop.model.version import NEWEST
+from secondhop.predict import predict
 
 PODS = {"gz1": ("web-5f7d9-aaaaa", "web-5f7d9-bbbbb"), "xjp1": ("web-5f7d9-ccccc",), "n3": ()}
 
 
 def speed(mean: float, seed: int) -> Speed:
     drawn = Random(seed)
-    return Speed(
-        tuple(sorted(mean * math.exp(drawn.gauss(0, 0.3)) for _ in range(500))), 1400 / mean
-    )
+    return Speed(tuple(sorted(mean * math.exp(drawn.gauss(0, 0.3)) for _ in range(500))))
 
 
 def rest(policy: Policy, shares: tuple[float, float, float], seen: tuple[str, ...]) -> Rest:
@@ -49,20 +51,38 @@ def rest(policy: Policy, shares: tuple[float, float, float], seen: tuple[str, ..
     )
 
 
+def trials() -> tuple[Trial, ...]:
+    """The reference experiment under its own policy, as predicted."""
+    world, service = reference()
+    found = []
+    for flow in flows(world.cluster, service):
+        outcome = predict(world.cluster, flow)
+        seen = {Seen(b.pod, str(b.source_ip)): 12 for b in outcome.backends}
+        found.append(
+            Trial("Cluster", flow, outcome, Observation(outcome.fate, 12, seen, {outcome.fate: 12}))
+        )
+    return tuple(found)
+
+
 def disturbance(policy: Policy, event: Event, until: float, part: float) -> Disturbance:
     drawn = Random(7)
+    pod = PODS["xjp1"][0]
     samples = tuple(
-        Sample(n / 50, "" if 0 <= n / 50 < until and drawn.random() < part else "web-5f7d9-ccccc")
+        Sample(n / 50, "" if 0 <= n / 50 < until and drawn.random() < part else pod)
         for n in range(-50, 400)
     )
     lost = sum(not sample.pod for sample in samples)
+    phases: tuple[Phase, ...] = ()
+    if event == "node dies":
+        phases = (Phase(2.9, part), Phase(until, part / 2), Phase(None, 0.0))
     return Disturbance(
         policy,
         event,
         "gz1",
         samples,
-        (Mark(2.9, "the balancer leaves gz1 out"), Mark(5.0, "gz1's pods are not ready")),
-        (Phase(2.9, part), Phase(until, part / 2)),
+        (Mark(2.9, "the balancer leaves gz1 out"), Mark(5.0, "gz1 is NotReady")),
+        phases,
+        "" if phases else "some: pods that end serve 0 s more, and may be sent to for 5 s",
         (Judged(0, until, part, round(50 * until), lost, 0.3),),
     )
 
@@ -82,6 +102,7 @@ def comparison() -> Comparison:
             disturbance("Cluster", "rollout", 0, 0),
             disturbance("Local", "rollout", 0, 0),
         ),
+        trials=trials(),
         claims=(
             Claim("survives", "Cluster survives a node's death", "true if", "seconds", "5.0 s"),
         ),

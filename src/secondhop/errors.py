@@ -17,6 +17,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+DEFECT = "This is a defect of secondhop: please report it with the text above."
+"""The remedy of what no error below foresaw; the message is the traceback."""
+
 
 class SecondhopError(Exception):
     """Base of the tree: a message, and the remedy that every error must carry."""

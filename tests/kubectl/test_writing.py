@@ -74,6 +74,18 @@ def test_apply(kube: Kube, manifest: Path) -> None:
     )
 
 
+def test_a_list_goes_back_as_it_was_read(kube: Kube, tmp_path: Path) -> None:
+    """kubectl validates it by OpenAPI v2."""
+    kube("create", "configmap", "one")
+    kube("create", "configmap", "two")
+    path = tmp_path / "list.yaml"
+    path.write_text(kube("get", "configmap", "one", "two", "-o", "yaml"))
+    kube("delete", "configmap", "one", "two")
+    assert kube("create", "-f", str(path)) == "configmap/one created\nconfigmap/two created\n"
+    path.write_text(path.read_text().replace("metadata:", "dada: {}\n  metadata:", 1))
+    assert 'unknown field "dada"' in kube.fails("replace", "-f", str(path))
+
+
 def test_unknown_fields_are_refused_by_the_server(kube: Kube, manifest: Path) -> None:
     manifest.write_text(WEB.replace("replicas:", "replica:"))
     text = kube.fails("apply", "-f", str(manifest))

@@ -140,7 +140,7 @@ def test_a_killed_exec_takes_its_program_along(secondhop: Secondhop, root: Path)
 
 def test_orphans_are_waited_for(secondhop: Secondhop) -> None:
     assert secondhop("lab", "up", "--nodes", "1").returncode == 0
-    secondhop(*client("sh", "-c", "for i in 1 2 3; do sleep 0 & done"))
+    secondhop(*client("sh", "-c", "for i in $(seq 100); do sleep 0 & done"))
     deadline = time.monotonic() + 2 * SECONDS
     while "Z" in secondhop(*client("sh", "-c", "cat /proc/[0-9]*/stat")).stdout.split():
         assert time.monotonic() < deadline

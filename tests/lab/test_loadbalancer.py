@@ -108,6 +108,15 @@ async def answers(life: Life, count: int, seconds: float = 5) -> Counter[str]:
     return seen
 
 
+async def answered(life: Life, count: int, wanted: set[str]) -> None:
+    """Wait until those answer that many connections, all of them and nobody else: on a busy machine
+    an answer, or a node's to a health check, may come too late."""
+    seconds = 1 if "-" in wanted else 5
+    async with asyncio.timeout(30):
+        while set(await answers(life, count, seconds)) != wanted:
+            await asyncio.sleep(0.05)
+
+
 async def served(life: Life) -> None:
     """Wait until all that is tried is answered: the proxies know of the Service."""
     async with asyncio.timeout(15):
@@ -145,7 +154,7 @@ def test_a_service_gets_an_address_and_loses_it() -> None:
         assert made["status"]["loadBalancer"]["ingress"] == [{"ip": VIP, "ipMode": "VIP"}]
         await eventually(lambda: way(life) == ("gz1", "xjp1"))
         await served(life)
-        assert set(await answers(life, 64)) == {"on-gz1", "on-xjp1"}
+        await answered(life, 64, {"on-gz1", "on-xjp1"})
         await life.api.delete("Service", "web", "default")
         await eventually(lambda: way(life) == ())
 
@@ -158,17 +167,17 @@ def test_under_local_a_node_is_in_while_it_has_a_ready_pod() -> None:
     async def body(life: Life) -> None:
         await expose(life, "Local")
         await eventually(lambda: way(life) == ("gz1", "xjp1"))
-        assert set(await answers(life, 64)) == {"on-gz1", "on-xjp1"}, "spread by source ports"
+        await answered(life, 64, {"on-gz1", "on-xjp1"})  # spread by source ports
         await faults.inject(life.lab, "unready", "on-gz1")
         await eventually(lambda: way(life) == ("xjp1",))
-        assert set(await answers(life, 32)) == {"on-xjp1"}
+        await answered(life, 32, {"on-xjp1"})
         await faults.inject(life.lab, "unready", "default/on-xjp1")
         await eventually(lambda: way(life) == ())
         with pytest.raises(OSError, match="Errno 101"):
             await life.fetch(VIP)
         await faults.inject(life.lab, "ready", "on-gz1")
         await eventually(lambda: way(life) == ("gz1",))
-        assert set(await answers(life, 32)) == {"on-gz1"}
+        await answered(life, 32, {"on-gz1"})
 
     balanced(body)
 
@@ -227,12 +236,11 @@ def test_under_cluster_a_dead_nodes_pods_are_chosen_until_its_grace_ends() -> No
         await served(life)
         await faults.inject(life.lab, "cut", "gz1")
         await eventually(lambda: way(life) == ("xjp1",))
-        assert set(await answers(life, 32, seconds=1)) == {"-", "on-xjp1"}
+        await answered(life, 32, {"-", "on-xjp1"})
         local = {"spec": {"externalTrafficPolicy": "Local"}}
         await life.api.patch("Service", "web", "default", local)
-        await served(life)
-        assert way(life) == ("xjp1",)
-        assert set(await answers(life, 32)) == {"on-xjp1"}
+        await answered(life, 32, {"on-xjp1"})
+        await eventually(lambda: way(life) == ("xjp1",))
         assert is_true(await life.get("gz1", "Node")), "the control plane has yet to notice"
         assert is_true(await life.get("on-gz1"))
 
@@ -247,7 +255,7 @@ def test_after_the_grace_all_are_served_again_and_the_node_comes_back() -> None:
         await life.until("on-gz1", lambda pod: not is_true(pod))
         await eventually(lambda: way(life) == ("xjp1",))
         await served(life)
-        assert set(await answers(life, 32)) == {"on-xjp1"}
+        await answered(life, 32, {"on-xjp1"})
         await faults.inject(life.lab, "mend", "gz1")
         await eventually(lambda: way(life) == ("gz1", "xjp1"))
         await life.until("on-gz1", is_true)

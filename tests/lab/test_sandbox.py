@@ -41,31 +41,57 @@ def alive(session: int) -> list[str]:
 def namespaces(session: int | None = None) -> set[str]:
     """The user, network and pid namespaces that processes are in: all, or those of a session."""
     found = set()
-    for link in Path("/proc").glob("[0-9]*/ns/*"):
-        if link.name in ("user", "net", "pid"):
-            with contextlib.suppress(OSError):
-                if session in (None, os.getsid(int(link.parts[2]))):
-                    found.add(os.readlink(link))
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError):  # it has ended
+                if session in (None, os.getsid(int(entry.name))):
+                    found |= {os.readlink(entry / "ns" / kind) for kind in ("user", "net", "pid")}
     return found
 
 
-def host() -> tuple[str, set[str], set[str]]:
-    """What a lab could leave: links, temporary files, mounts."""
-    links = subprocess.run(["ip", "-o", "link"], capture_output=True, text=True, check=True).stdout
-    runtime = Path(os.environ.get("XDG_RUNTIME_DIR", "/run"))
-    files = {str(p) for folder in (Path("/tmp"), runtime) for p in folder.glob("*second*")}
-    mounts = set(Path("/proc/self/mounts").read_text().splitlines())
-    return links, {f for f in files if "secondhop-tests-" not in f}, mounts
+class Machine:
+    """Where a run takes place, so that what others do at the same time does not show."""
+
+    def __init__(self, holder: int, folder: Path) -> None:
+        self._enter = ["nsenter", "-t", str(holder), "-U", "-n", "-m", "--preserve-credentials"]
+        self._folder = folder
+
+    def start(self, command: list[str]) -> subprocess.Popen[bytes]:
+        """Begin a command in a session of its own, and with no terminal."""
+        return subprocess.Popen(
+            [*self._enter, *command],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+            env=os.environ | {name: str(self._folder) for name in ("TMPDIR", "XDG_RUNTIME_DIR")},
+        )
+
+    def state(self) -> tuple[str, list[Path]]:
+        """What a lab could leave: links, mounts, files."""
+        show = "ip -o link && cat /proc/self/mounts"
+        done = subprocess.run(
+            [*self._enter, "sh", "-c", show], capture_output=True, text=True, check=True
+        )
+        return done.stdout, list(self._folder.iterdir())
 
 
-def killed_at(moment: float, number: int) -> list[str]:
+@pytest.fixture
+def machine(tmp_path: Path) -> Iterator[Machine]:
+    """A network and mounts that nobody else uses, and an empty folder for files."""
+    command = ["unshare", "-rnm", "sh", "-c", "echo up; exec sleep 600"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "up\n"
+        yield Machine(holder.pid, tmp_path)
+        holder.kill()
+
+
+def killed_at(machine: Machine, moment: float, number: int) -> list[str]:
     """Start a run, end it by a signal after that many seconds; the processes and namespaces of it
     that are left two seconds later."""
-    process = subprocess.Popen(
-        RUN, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
-    )
+    own = namespaces()
+    process = machine.start(RUN)
     time.sleep(moment)
-    own = {os.readlink(f"/proc/self/ns/{kind}") for kind in ("user", "net", "pid")}
     born = namespaces(process.pid) - own
     process.send_signal(number)
     process.wait(10)
@@ -83,19 +109,19 @@ def moments(count: int) -> Iterator[float]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
-def test_nothing_is_left_of_a_killed_run(number: int) -> None:
-    before = host()
+def test_nothing_is_left_of_a_killed_run(machine: Machine, number: int) -> None:
+    before = machine.state()
     for moment in moments(5):
-        assert killed_at(moment, number) == []
-    assert host() == before
+        assert killed_at(machine, moment, number) == []
+    assert machine.state() == before
 
 
 @pytest.mark.soak
-def test_nothing_is_left_of_a_hundred_killed_runs() -> None:
-    before = host()
+def test_nothing_is_left_of_a_hundred_killed_runs(machine: Machine) -> None:
+    before = machine.state()
     for moment in moments(100):
-        assert killed_at(moment, signal.SIGKILL) == []
-    assert host() == before
+        assert killed_at(machine, moment, signal.SIGKILL) == []
+    assert machine.state() == before
 
 
 @pytest.mark.parametrize("victim", ["guard", "supervisor"])

@@ -56,6 +56,19 @@ def test_the_reference_experiment_through_exec(secondhop: Secondhop) -> None:
         assert f"RemoteAddr: {seen}:" in curl.stdout
 
 
+def test_a_run_keeps_a_lab_like_its_own(secondhop: Secondhop) -> None:
+    kept = secondhop("run", "--keep", "-o", "json")
+    assert kept.returncode == 0, kept.stderr
+    assert json.loads(kept.stdout)["agree"]
+    *_, address = next(line for line in kept.stderr.splitlines() if "curl" in line).split()
+    assert address == "192.168.8.1:30316"
+    assert "of 1 pod" in secondhop("lab", "status").stdout
+    again = secondhop("run", "--keep")
+    assert (again.returncode, again.stdout) == (2, "")
+    assert "the lab default is up already" in again.stderr
+    assert secondhop("lab", "down").returncode == 0
+
+
 @pytest.mark.parametrize(
     ("where", "address"),
     [
@@ -79,7 +92,7 @@ def test_names_that_lead_nowhere(secondhop: Secondhop) -> None:
         (("exec", "pod/nope", "--", "true"), "no pod default/nope runs in the lab"),
         (("exec", "client", "--", "nosuchprogram"), "there is no program nosuchprogram"),
         (("status", "--name", "other"), "the lab other is not up"),
-        (("down", "--name", "other"), "the lab other is not up"),
+        (("down", "--name", "other"), "Nothing is to be taken down"),
         (("kubeconfig", "--name", "other"), "the lab other is not up"),
         (("up",), "the lab default is up already"),
         (("down", "--name", "other", "--all"), "both --name and --all are given"),

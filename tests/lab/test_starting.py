@@ -119,7 +119,10 @@ def test_nonsense_at_the_control_socket_harms_nobody(secondhop: Secondhop, root:
     import socket
 
     secondhop("lab", "up", "--nodes", "1")
-    for nonsense in (b"nonsense\n", b"[]\n", b"{}\n", b'{"verb": "enter"}\n', b"\xff\n", b""):
+    for nonsense in (
+        b"nonsense\n", b"[]\n", b"{}\n", b'{"verb": "enter"}\n', b"\xff\n", b"",
+        b"[" * 10_000 + b"\n", b'{"verb": "trace", "place": "client", "flow": "AAAA"}\n',
+    ):  # fmt: skip
         with socket.socket(socket.AF_UNIX) as sock:
             folder = os.open(root / "secondhop/default", os.O_PATH)
             sock.connect(f"/proc/self/fd/{folder}/control")

@@ -22,7 +22,7 @@ from secondhop.manifests import with_policy
 from secondhop.model.cluster import Cluster, Endpoint, Family, Policy, Protocol, ProxyMode, Service
 from secondhop.model.fate import Fate
 from secondhop.model.trace import Rule, Trace
-from secondhop.report import json as documents
+from secondhop.report.json.trace import trace as document_of
 from secondhop.report.pcapng import capture
 from secondhop.report.schema import schema
 from secondhop.report.trace import trace as told
@@ -126,7 +126,7 @@ def check(trace: Trace, folder: Path) -> None:
     translated = sum(bool(s.change) for way in trace.ways for s in way.sightings)
     lost = sum(way.dropped_by is not None and way.sightings != () for way in trace.ways)
     assert sum(bool(row["frame.comment"]) for row in rows) == translated + lost
-    document = json.loads(documents.trace(trace, trace.cluster.kube_version, 0.1, []))
+    document = json.loads(document_of(trace, trace.cluster.kube_version, 0.1, []))
     assert list(Draft202012Validator(schema("Trace")).iter_errors(document)) == []
     for verbose in False, True:
         lines = list(told(trace, 0.1, verbose=verbose))
@@ -264,6 +264,16 @@ def test_hairpin(made: Made, tmp_path: Path) -> None:
     assert {where.split("/")[1] for where, _ in changes(trace)} == {"xjp1"}
     assert trace.ways[0].sightings[-1].addresses.source == "10.42.1.1"
     assert any("hairpin" in rule.what for rule in trace.ways[0].rules)
+
+
+@pytest.mark.parametrize("to", ["127.0.0.1:80", f"{POD}:80", "127.0.0.1:81", "[::1]:80"])
+def test_what_a_pod_sends_to_itself_meets_no_node(made: Made, to: str, tmp_path: Path) -> None:
+    trace = under(made, "Local").trace("pod/web-0", to)
+    check(trace, tmp_path)
+    assert {s.place for way in trace.ways for s in way.sightings} == {"pod/web-0"}
+    assert trace.recording.fate is (Fate.CLOSED if to.endswith("81") else Fate.DELIVERED)
+    seen = trace.recording.seen
+    assert seen is None or f"{seen.source_ip}" == to.rsplit(":", 1)[0].strip("[]")
 
 
 def test_a_process_of_a_node_is_translated_before_any_interface(made: Made, tmp_path: Path) -> None:

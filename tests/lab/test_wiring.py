@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from conftest import Unprivileged
-from support import deployment, enter, pod, reference, sandboxed, service, world
+from support import deployment, enter, lab, pod, reference, sandboxed, service, world
 
 from secondhop.errors import LabError
 from secondhop.experiment.plan import flows
@@ -187,3 +187,41 @@ def test_the_barrier_sees_a_link_that_is_not_up() -> None:
         return ""
 
     assert "client: ['near']" in sandboxed(missing)
+
+
+MANAGED = [
+    {"name": name, "addresses": [f"192.168.{n}.1", f"192.168.{n}.101", f"100.64.0.1{n}"]}
+    for n, name in ((8, "gz1"), (9, "sha1"))
+]
+
+
+def test_a_node_has_all_its_addresses() -> None:
+    """Second ones on eth0, and a network of its own for management: from everywhere, both ways."""
+    built = world(lab(MANAGED, placement={"web": "sha1"}), deployment(), service())
+    with Lab() as started:
+        started.start(built.cluster)
+        started.program(built.cluster)
+        shown = enter(started, "node/gz1", "ip", "-4", "-brief", "address").stdout
+        assert re.search(r"eth0@\S+ +UP +192\.168\.8\.1/24 192\.168\.8\.101/24 *\n", shown)
+        assert re.search(r"eth1@\S+ +UP +100\.64\.0\.18/24 *\n", shown)
+        routes = enter(started, "node/gz1", "ip", "route").stdout
+        assert routes.count("default") == 1
+        for sender in ("client", "node/sha1"):
+            for address in ("192.168.8.101", "100.64.0.18"):
+                curl = ["curl", "-s", "--connect-timeout", "1", f"http://{address}:30080/"]
+                assert "Hostname: web-" in enter(started, sender, *curl).stdout
+
+
+def test_eth0_is_a_nodes_first_device() -> None:
+    """What a node sends to its own hostNetwork pod is masqueraded on lo, which has no address to
+    lend: the kernel takes the first device's, and predictions say the NIC's (the lab was wrong)."""
+    for number in (0, 1):
+        host = pod("web-0", ("gz1", "sha1")[number])
+        host["spec"]["hostNetwork"] = True
+        built = world(lab(MANAGED), host, service())
+        with Lab() as started:
+            started.start(built.cluster)
+            started.program(built.cluster)
+            node, own = MANAGED[number]["name"], MANAGED[number]["addresses"][0]
+            curl = ["curl", "-s", "--connect-timeout", "1", f"http://{own}:30080/"]
+            assert f"RemoteAddr: {own}:" in enter(started, f"node/{node}", *curl).stdout

@@ -116,6 +116,13 @@ def test_from_a_node_of_ones_choice_a_drop_elsewhere_is_seen(lab: Live, local: s
     assert fates[home] == "delivered"
 
 
+def test_a_node_that_is_not_there_is_told_at_once(live: Live, local: str) -> None:
+    named = "svc/traffic-test", "-n", local, "--kubeconfig", str(live.kubeconfig)
+    done = live.secondhop("probe", *named, "--from", "pod", "--on", "nix")
+    assert done.returncode == 2
+    assert "--on nix: there is no such node" in done.stderr
+
+
 def test_a_balancer_and_the_health_checks_that_it_asks(lab: Live, local: str) -> None:
     kind = "-n", local, "patch", "svc", "traffic-test", "-p"
     lab.kubectl(*kind, '{"spec": {"type": "LoadBalancer"}}')

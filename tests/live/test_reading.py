@@ -6,7 +6,7 @@ import pytest
 
 from .conftest import Live
 
-PASTED = "svc,endpointslices,pods,nodes"
+PASTED = "svc,endpointslices,pods,nodes,netpol"
 
 
 @pytest.mark.parametrize("arguments", [("svc/traffic-test",), ("svc/traffic-test", "--all")])

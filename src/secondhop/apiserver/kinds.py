@@ -158,6 +158,13 @@ KINDS = {
             verbs=READ,  # the lab's are told at its birth
         ),
         Kind(
+            "NetworkPolicy",
+            "networkpolicies",
+            "networking.k8s.io",
+            short=("netpol",),
+            verbs=READ,  # there are none: the lab's nodes would not heed them
+        ),
+        Kind(
             "PodDisruptionBudget",
             "poddisruptionbudgets",
             "policy",

@@ -266,6 +266,7 @@ PRINTERS: Mapping[str, Printer] = {
     ),
     "Lease": Printer(_columns("Name,Holder,Age"), _named(("spec", "holderIdentity"))),
     "Namespace": Printer(_columns("Name,Status,Age"), _named(("status", "phase"))),
+    "NetworkPolicy": Printer(_columns("Name,Age"), _named()),
     "Node": Printer(
         _columns(
             "Name,Status,Roles,Age,Version",

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from ..model.finding import Certainty, Finding
 from ..model.placement import Outlook
 from ..predict.failover import all_on_one, movable
-from ..predict.placement import SPREAD
+from ..predict.remedy import SPREAD
 from ..predict.rollout import rollouts
 from .case import ETP, Case, Rule
 from .shares import UNEVEN

@@ -9,7 +9,8 @@ from ..errors import Problem, UsageError
 from ..model.fate import Fate
 from ..model.finding import Holds, Requirement, Where
 from ..model.placement import Outlook
-from ..predict.placement import SPREAD, largest_share
+from ..predict.placement import largest_share
+from ..predict.remedy import SPREAD
 from . import placement
 from .case import Case, named, place
 

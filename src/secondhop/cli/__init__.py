@@ -29,6 +29,7 @@ _VERBS: Mapping[str, str] = {
 }
 
 
+_ONE_WORD = "  A Service is one word, svc/NAME; a file goes with -f, a lab's name with --name."
 _SIGPIPE = 128 + 13
 _UNABLE = 3
 _STDERR = 2
@@ -41,10 +42,12 @@ class _Verbs(click.Group):
     def invoke(self, ctx: click.Context) -> object:
         """Ends quietly when the reader of stdout has gone: to click `| head` is a failure."""
         try:
-            return super().invoke(ctx)
+            value = super().invoke(ctx)
+            sys.stdout.flush()
         except BrokenPipeError:
             _give_up_writing()
             sys.exit(_SIGPIPE)
+        return value
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(_VERBS)
@@ -112,6 +115,8 @@ def main() -> None:
         secondhop.main(standalone_mode=False)
     except click.ClickException as error:
         error.show()
+        if "unexpected extra argument" in error.message:
+            click.echo(_ONE_WORD, err=True)
         sys.exit(error.exit_code)
     except SecondhopError as error:
         click.echo(f"secondhop: {error}", err=True)

@@ -124,9 +124,9 @@ def _wanted(
 
 def _print(found: Check, world: World, output: str) -> None:
     if output == "json":
-        from ..report import json
+        from ..report.json.check import check as document
 
-        click.echo(json.check(found, world.inferences))
+        click.echo(document(found, world.inferences))
     elif output == "junit":
         from ..report import junit
 

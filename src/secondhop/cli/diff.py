@@ -63,9 +63,9 @@ def command(
     given = cluster.input(Input(files, namespace, proxy_mode, kube_version), service)
     world, found = _difference(given, service, fields, balancer)
     if output == "json":
-        from ..report import json
+        from ..report.json.difference import difference
 
-        click.echo(json.difference(found, world.inferences))
+        click.echo(difference(found, world.inferences))
     else:
         _print(world, found)
     if exit_code and not found.is_empty:

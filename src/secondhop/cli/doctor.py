@@ -20,10 +20,10 @@ def command(output: str) -> None:
     checks = examine()
     able = all(check.good for check in checks if check.needed)
     if output == "json":
-        from ..report import json as report
+        from ..report.json import document
 
         click.echo(
-            report.document(
+            document(
                 "Diagnosis",
                 None,
                 {

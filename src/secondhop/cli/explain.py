@@ -215,10 +215,10 @@ def _flow(cluster: Cluster, chosen: Service | None, typed: _Typed) -> _Answer:
 
 
 def _json(answer: _Answer, world: World) -> Iterator[str]:
-    from ..report import json
+    from ..report.json.prediction import prediction
 
     version = world.cluster.kube_version
-    return json.prediction(answer.cells, version, answer.failover, world.inferences)
+    return prediction(answer.cells, version, answer.failover, world.inferences)
 
 
 def _text(answer: _Answer, world: World) -> Iterator[str]:

@@ -5,26 +5,26 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from ..errors import UsageError
-from .laborder import WHOAMI_PORT
 from .source import Input
 
 if TYPE_CHECKING:
+    from ..lab.standing import Order
     from ..lab.state import State
-    from ..model.cluster import Node
+    from ..manifests import Document
 
 _SHOWN = 6
 _SBIN = ("/usr/local/sbin", "/usr/sbin", "/sbin")
 """Where iptables and its like are, on no ordinary user's PATH."""
 _RUNNING_ON = {"ignore_unknown_options": True, "allow_interspersed_args": False}
-_DEFAULT = "default"
-_name = click.option("--name", default=_DEFAULT, show_default=True, help="Which lab.")
+DEFAULT = "default"
+_name = click.option("--name", default=DEFAULT, show_default=True, help="Which lab.")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -33,7 +33,7 @@ def command() -> None:
     believes in. No root, no container engine."""
 
 
-@command.command()
+@command.command(short_help="Start a lab in the background.")
 @_name
 @click.option(
     "-f",
@@ -62,7 +62,29 @@ def up(
     pods: int,
     control_plane: Path | None,
 ) -> None:
-    """Start a lab; returns when every node is Ready, and leaves it in the background."""
+    """Start a lab in the background; returns when every node is Ready."""
+    if control_plane is not None:
+        from ..lab.controlplane import expect_programs
+
+        control_plane = control_plane.absolute()
+        expect_programs(control_plane)
+    given = Input(files, namespace)
+    documents = given.documents() if files else []
+    begin(name, given, documents, nodes, pods, control_plane)
+
+
+def begin(
+    name: str,
+    given: Input,
+    documents: list[Document],
+    nodes: int | None = None,
+    pods: int = 0,
+    control_plane: Path | None = None,
+    *,
+    aside: bool = False,
+) -> None:
+    """Start a lab, and tell how it is used: on stderr, if that stands aside of another answer. The
+    other parameters are those of `laborder.order`, and so is what it raises."""
     from ..lab import keeper
     from ..lab.named import missing_package
     from ..lab.state import State
@@ -71,14 +93,10 @@ def up(
         from ..lab import standing  # before the fork: what is loaded now is loaded once
     except ModuleNotFoundError as error:
         raise missing_package("a lab that stays", error) from None
-    from ..lab.controlplane import expect_programs
     from .laborder import order
 
-    if control_plane is not None:
-        control_plane = control_plane.absolute()
-        expect_programs(control_plane)
     state = State(name)
-    wanted, left_out = order(state, Input(files, namespace), nodes, pods, control_plane)
+    wanted, left_out = order(state, given, documents, nodes, pods, control_plane)
     if left_out:
         click.echo(f"not applied, the lab has no such kinds: {', '.join(left_out)}", err=True)
 
@@ -93,24 +111,29 @@ def up(
         if "doing" in message:
             click.echo(message["doing"], err=True)
         url = message.get("url", "")
-    _tell_ready(state, url, wanted.base.nodes, WHOAMI_PORT if pods else None)
+    for line in _ready(state, url, wanted):
+        click.echo(line, err=aside)
 
 
-def _tell_ready(state: State, url: str, nodes: Sequence[Node], port: int | None) -> None:
-    option = "" if state.name == _DEFAULT else f" --name {state.name}"
+def _ready(state: State, url: str, wanted: Order) -> Iterator[str]:
+    """What a lab is, and how it is used."""
+    nodes = wanted.base.nodes
+    option = "" if state.name == DEFAULT else f" --name {state.name}"
     names = [node.name for node in nodes]
     shown = ", ".join(names[:_SHOWN])
     if len(names) > _SHOWN:
         shown += f" and {len(names) - _SHOWN} more"
     plural = "s" if len(names) > 1 else ""
-    click.echo(
-        f"The lab {state.name} is up: {len(names)} node{plural} Ready ({shown}), API at {url}"
-    )
-    dialled = f"{nodes[0].address(4)}:{port}" if port else "NODE:PORT"
-    click.echo(f"  export KUBECONFIG={state.kubeconfig}")
-    click.echo("  kubectl get nodes")
-    click.echo(f"  secondhop lab exec{option} client -- curl -s --connect-timeout 1 {dialled}")
-    click.echo(f"  secondhop lab down{option}")
+    yield f"The lab {state.name} is up: {len(names)} node{plural} Ready ({shown}), API at {url}"
+    services = (value["spec"] for value in wanted.objects if value["kind"] == "Service")
+    ports = [port for spec in services for port in spec.get("ports") or () if port.get("nodePort")]
+    address = next(interface.ip for interface in nodes[0].addresses)
+    host = f"[{address}]" if address.version == 6 else str(address)
+    dialled = f"{host}:{ports[0]['nodePort']}" if ports else "NODE:PORT"
+    yield f"  export KUBECONFIG={state.kubeconfig}"
+    yield "  kubectl get nodes"
+    yield f"  secondhop lab exec{option} client -- curl -s --connect-timeout 1 {dialled}"
+    yield f"  secondhop lab down{option}"
 
 
 @command.command()
@@ -119,18 +142,22 @@ def _tell_ready(state: State, url: str, nodes: Sequence[Node], port: int | None)
 def down(name: str, everything: bool) -> None:
     """Take a lab down; nothing of it stays."""
     from ..lab import keeper
-    from ..lab.control import not_up
     from ..lab.state import State, states
 
     named = click.get_current_context().get_parameter_source("name")
     if everything and named is click.core.ParameterSource.COMMANDLINE:
         raise UsageError("both --name and --all are given", "Keep only one.")
     wanted = states() if everything else [State(name)]
+    if not wanted:
+        click.echo("There is no lab.", err=True)
     for state in wanted:
         if keeper.down(state):
             click.echo(f"The lab {state.name} is down.")
         elif not state.forget_note() and not everything:
-            raise not_up(state)
+            raise UsageError(
+                f"the lab {name} is not up",
+                "Nothing is to be taken down; `secondhop lab list` shows what is there.",
+            )
         state.remove()
 
 

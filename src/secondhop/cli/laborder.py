@@ -27,22 +27,26 @@ _APPLIED = (
 """The kinds that are applied, in this order."""
 _KNOWN = ("Lab", "Node")
 """The kinds that say what the lab is."""
-WHOAMI_PORT = 30080
+_WHOAMI_PORT = 30080
 _SERVERS_OWN = ("uid", "resourceVersion", "creationTimestamp", "generation", "managedFields")
 
 
 def order(
-    state: State, given: Input, nodes: int | None, pods: int, control_plane: Path | None
+    state: State,
+    given: Input,
+    documents: list[Document],
+    nodes: int | None = None,
+    pods: int = 0,
+    control_plane: Path | None = None,
 ) -> tuple[Order, Sequence[str]]:
-    """The lab that the options ask for, and the kinds of the input that it does not have. Raises
-    ManifestError, UsageError, EnvironmentUnable."""
+    """The lab that the options ask for, and the kinds of the input that it does not have.
+    documents: the input's, if there is any. Raises ManifestError, UsageError, EnvironmentUnable."""
     from ..lab.named import named_program
     from ..lab.standing import Order
     from ..lab.stockproxy import version
     from ..manifests import reference_lab
     from ..manifests.read import Document, Source
 
-    documents = given.documents() if given.files else []
     if nodes is not None:
         if any(d.object.get("kind") == "Lab" and "nodes" in d.object for d in documents):
             raise UsageError("both --nodes and a Lab with nodes are given", "Keep only one.")
@@ -115,6 +119,6 @@ def _whoami(pods: int) -> Iterator[dict[str, object]]:
         "spec": {
             "type": "NodePort",
             "selector": labels,
-            "ports": [{"port": 80, "nodePort": WHOAMI_PORT}],
+            "ports": [{"port": 80, "nodePort": _WHOAMI_PORT}],
         },
     }

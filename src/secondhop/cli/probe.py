@@ -13,7 +13,7 @@ import click
 
 from ..errors import UsageError
 from .cluster import Chosen, cluster_options
-from .source import Input, choose, input_options, proxy_options
+from .source import Input, alternatives, choose, files_option, proxy_options
 
 if TYPE_CHECKING:
     from ..live.inside import Post
@@ -40,7 +40,8 @@ class _Dialling(NamedTuple):
 @click.command()
 @click.argument("service", metavar="svc/NAME")
 @cluster_options(everywhere=False)
-@input_options
+@click.option("-n", "--namespace", help="The Service's. Default: the context's.")
+@files_option("A Lab file: what the cluster does not say, the client's address for example.")
 @proxy_options
 @click.option(
     "--attempts",
@@ -156,6 +157,9 @@ def _from_pod(asked: _Asked, cluster: Chosen, wish: Post) -> Probe:
     from ..live.inside import Inside, post
     from ..live.stage import fresh_name, staged
 
+    nodes = [machine.name for machine in asked.snapshot.machines]
+    if wish.node is not None and wish.node not in nodes:
+        raise UsageError(f"--on {wish.node}: there is no such node", alternatives(wish.node, nodes))
     kubectl, name = cluster.kubectl(), fresh_name()
     click.echo(f"making a pod in namespace {name}", err=True)
     with staged(kubectl, name, privileged=wish.on_host):
@@ -227,19 +231,19 @@ def controls(world: World, service: Service) -> dict[int, str]:
 
 def _print(world: World, service: Service, found: Probe, elapsed: float, output: str) -> None:
     if output == "json":
-        from ..report import json
+        from ..report.json.probe import probe
 
         version = world.cluster.kube_version
-        click.echo(json.probe(service, found, elapsed, world.notes, world.inferences, version))
+        click.echo(probe(service, found, elapsed, world.notes, world.inferences, version))
         return
     from ..report import layout
-    from ..report.probe import report
+    from ..report.probe import here, report
 
     lines = report(service, found, elapsed, world.cluster.kube_version)
     for line in layout.with_doubts(lines, world.inferences):
         click.echo(line)
     click.echo()
-    senders = {row.tried.flow.source.node for row in found.rows} - {None}
-    how = f"Tried from {', '.join(map(str, senders))}" if senders else "Tried from here"
-    for line in layout.basis(how, world.cluster, world.notes, world.skipped):
+    for line in layout.basis(
+        f"Tried from {here(found)}", world.cluster, world.notes, world.skipped
+    ):
         click.echo(line)

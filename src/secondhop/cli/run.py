@@ -9,7 +9,7 @@ import click
 
 from ..errors import EnvironmentUnable, LabError, UsageError
 from .cluster import Chosen, cluster_options
-from .source import choose, input_options, load
+from .source import Input, choose, input_options
 
 if TYPE_CHECKING:
     from .stage import Asked
@@ -36,6 +36,9 @@ _DISAGREE = 4
     is_flag=True,
     help="Wait each drop out for a second, as curl would, besides proving it.",
 )
+@click.option(
+    "--keep", is_flag=True, help="Leave a lab up that is like it, to type at: see `secondhop lab`."
+)
 @click.option("-y", "--yes", is_flag=True, help="On a real cluster: do not ask before it begins.")
 @click.option(
     "--image",
@@ -61,6 +64,7 @@ def command(
     everything: bool,
     output: str,
     wait_timeouts: bool,
+    keep: bool,
     yes: bool,
     image: str,
     replicas: int,
@@ -76,7 +80,7 @@ def command(
     secondhop-…, which goes again however the run ends (`secondhop cleanup` after a kill -9).
     """
     if cluster.named:
-        _refuse_lab_options(everything=everything, wait_timeouts=wait_timeouts)
+        _refuse_lab_options(all=everything, wait_timeouts=wait_timeouts, keep=keep)
         from ..live.experiment import Wish
         from .stage import Asked
 
@@ -88,7 +92,11 @@ def command(
     with Lab() as lab:  # first of all: it gets ready while the rest is loaded and the input read
         from .showing import Showing, diagnosed
 
-        world = load(files, namespace)
+        if keep:
+            _expect_no_lab()
+        given = Input(files, namespace)
+        documents = given.documents()
+        world = given.world(documents)
         chosen = choose(world, service, namespace)
         showing = Showing(world, chosen, output=output, verbose=verbose, everything=everything)
         try:
@@ -96,13 +104,28 @@ def command(
         except (EnvironmentUnable, LabError) as error:
             showing.predict_only()
             raise diagnosed(error) from error
+    if keep:
+        from .lab import DEFAULT, begin
+
+        begin(DEFAULT, given, documents, aside=output == "json")
     if not agree:
         sys.exit(_DISAGREE)
 
 
-def _refuse_lab_options(*, everything: bool, wait_timeouts: bool) -> None:
-    for name, given in (("--all", everything), ("--wait-timeouts", wait_timeouts)):
-        if given:
+def _expect_no_lab() -> None:
+    """Raises UsageError if the lab that is to be kept could not be: before anything is tried."""
+    from ..lab.state import State
+    from .lab import DEFAULT
+
+    if State(DEFAULT).keeper() is not None:
+        remedy = "Use it, take it down with `secondhop lab down`, or leave --keep out."
+        raise UsageError(f"the lab {DEFAULT} is up already", remedy)
+
+
+def _refuse_lab_options(**given: bool) -> None:
+    for option, stated in given.items():
+        name = f"--{option.replace('_', '-')}"
+        if stated:
             raise UsageError(f"{name} is for a lab", f"Leave {name} out on a cluster.")
 
 

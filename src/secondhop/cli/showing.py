@@ -86,9 +86,9 @@ class Showing:
 
         rows = predictions(self._world, self._service, self._plan)
         if self._json:
-            from ..report import json
+            from ..report.json.prediction import predictions as document
 
-            click.echo(json.predictions(self._service, rows, self._cluster.kube_version))
+            click.echo(document(self._service, rows, self._cluster.kube_version))
             return
         for line in text.predictions(self._service, rows, self._cluster.kube_version):
             click.echo(line)
@@ -121,11 +121,11 @@ class Showing:
         outside = [trial for trial in self._trials if trial.flow.is_reference]
         claims = judge(self._cluster, self._service, outside, self._held)
         if self._json:
-            from ..report import json
+            from ..report.json.experiment import experiment
 
             notes = [*self._world.notes, *left_out]
             click.echo(
-                json.experiment(
+                experiment(
                     self._service,
                     self._trials,
                     claims,

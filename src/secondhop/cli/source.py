@@ -27,14 +27,14 @@ def input_options(function: _F) -> _F:
     function = click.option(
         "-n", "--namespace", help="Only Services of this namespace; also that of objects without."
     )(function)
-    return click.option(
-        "-f",
-        "--filename",
-        "files",
-        multiple=True,
-        metavar="FILE",
-        help="Manifests and Lab files; - for stdin. Default: the reference experiment.",
-    )(function)
+    return files_option("Manifests and Lab files; - for stdin. Default: the reference experiment.")(
+        function
+    )
+
+
+def files_option(told: str) -> Callable[[_F], _F]:
+    """`-f`; told: its line of --help."""
+    return click.option("-f", "--filename", "files", multiple=True, metavar="FILE", help=told)
 
 
 def balancer_option(function: _F) -> _F:
@@ -176,11 +176,19 @@ def choose_of(services: Sequence[Service], wanted: str | None, namespace: str | 
     for service in services:
         if (service.namespace, service.name) == (namespace, name):
             return service
-    known = alternatives(f"{namespace}/{name}", [str(service) for service in services])
     raise UsageError(
         f"there is no Service {namespace}/{name} in the input",
-        f"{known} Check the name, and the namespace given with -n.",
+        _elsewhere([s.namespace for s in services if s.name == name])
+        or alternatives(f"{namespace}/{name}", [str(service) for service in services])
+        + " Check the name, and the namespace given with -n.",
     )
+
+
+def _elsewhere(namespaces: Sequence[str]) -> str:
+    """The remedy for a Service whose name is right; empty if no namespace has it."""
+    if len(namespaces) > 1:
+        return f"It is in the namespaces {', '.join(namespaces[:_NAMED])}: say which with -n."
+    return f"Did you mean -n {namespaces[0]}?" if namespaces else ""
 
 
 def service_name(wanted: str) -> str:
@@ -196,11 +204,13 @@ def service_name(wanted: str) -> str:
 
 
 def alternatives(wrong: str, known: Sequence[str]) -> str:
-    """What may have been meant instead: a remedy for a name that is not there."""
+    """What may have been meant instead: a remedy for a name that is not there. Of NAMESPACE/NAME
+    only the name counts: one namespace makes no two names alike."""
     from difflib import get_close_matches
 
-    close = [name for name in known if wrong and name.startswith(wrong)]
-    if close := close or get_close_matches(wrong, known, n=1):
-        return f"Did you mean {close[0]}?"
+    wrong, names = wrong.rpartition("/")[2], [name.rpartition("/")[2] for name in known]
+    close = [name for name in names if wrong and name.startswith(wrong)]
+    if close := close or get_close_matches(wrong, names, n=1):
+        return f"Did you mean {known[names.index(close[0])]}?"
     more = f" and {len(known) - _NAMED} more" if len(known) > _NAMED else ""
     return f"There is {', '.join(known[:_NAMED])}{more}." if known else "There is none."

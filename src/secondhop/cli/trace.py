@@ -196,10 +196,10 @@ def _write(trace: Trace, path: str) -> None:
 def _show(done: _Done, *, verbose: bool, output: str) -> None:
     trace = done.trace
     if output == "json":
-        from ..report import json
+        from ..report.json.trace import trace as document
 
         version = trace.cluster.kube_version
-        click.echo(json.trace(trace, version, done.elapsed, done.notes))
+        click.echo(document(trace, version, done.elapsed, done.notes))
         return
     from ..report.layout import basis
     from ..report.trace import trace as told

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
+from ..model.comparison import STRAY
+
 
 def chi_square(seen: Mapping[str, int], shares: Mapping[str, float]) -> float:
     """The p-value of counts, if each falls to its key with this share (Pearson's test). 1 where
@@ -37,6 +39,21 @@ def binomial(lost: int, sent: int, part: float) -> float:
     likelihood = [_likelihood(n, sent, part) for n in range(sent + 1)]
     own = likelihood[lost] * (1 + 1e-9)
     return min(1.0, sum(each for each in likelihood if each <= own))
+
+
+def losses(lost: int, sent: int, part: float) -> float:
+    """The p-value of so many lost of all where this part of them is predicted to be. None and all
+    are taken with the grain of salt that STRAY is, and only on the side where they can be wrong."""
+    if part == 0:
+        return _at_least(lost, sent, STRAY)
+    if part == 1:
+        return _at_least(sent - lost, sent, STRAY)
+    return binomial(lost, sent, part)
+
+
+def _at_least(count: int, of: int, part: float) -> float:
+    """How often so many of all, or more, each with this probability."""
+    return min(1.0, 1 - math.fsum(_likelihood(n, of, part) for n in range(count)))
 
 
 def _likelihood(count: int, of: int, part: float) -> float:

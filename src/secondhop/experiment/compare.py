@@ -10,224 +10,261 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
+from ..lab.client import Lab
 from ..lab.rehearsal import Answer, Notice, Script
 from ..lab.stage import Stage
+from ..lab.timing import RELIST
 from ..manifests import World
-from ..model.cluster import Cluster, Policy, Service
+from ..model.cluster import Family, Policy, Service, ServicePort
 from ..model.comparison import (
-    SIGNIFICANCE,
     Comparison,
     Disturbance,
     Event,
-    Judged,
     Mark,
     Rest,
     Sample,
     Setup,
     Speed,
 )
-from ..model.failover import Phase
-from ..model.fate import Fate, Seen
-from ..predict.balancers import Balancer
-from ..predict.entries import Entries
-from ..predict.failover import Losses
-from ..predict.path import Paths
-from ..predict.share import Sender, shares
-from .chance import binomial, chi_square
+from ..model.fate import Fate, Seen, Trial
+from .chance import chi_square, losses
+from .events import Held, Probed
+from .exhibits import exhibits
 from .fit import stock_proxy
+from .foresight import Foresight
+from .run import run
+from .sayings import Measured, claims
 
-Object: TypeAlias = dict[str, object]
+Object: TypeAlias = dict[str, Any]
 
-_SETTLE = 0.3
-"""Seconds around a change in which both what was and what will be may be seen."""
-_LEAD = 0.5
-"""Seconds for which the load runs before something breaks."""
+_TICK, _ROUNDS = 0.2, 5
+_FAULTS: Mapping[Event, tuple[str, str]] = {
+    "node dies": ("cut", "mend"),
+    "pod dies": ("kill", ""),
+    "rollout": ("roll", ""),
+    "drain": ("drain", "uncordon"),
+}
+"""What is done, and what undoes it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How much to measure. rate: connections a second under each policy. seconds: at rest, and for
-    each measure of speed; events: what is to break, and for how many seconds it is watched (a dead
-    node: after its grace)."""
+    """How much to measure. rate: connections a second under each policy. Seconds: rest, at rest;
+    speed, for each measure of it; lead, before something breaks; events: what is to break, and how
+    long it is watched (a dead node: after its grace)."""
 
     rate: float
     rest: float
     speed: float
+    lead: float
     events: Mapping[Event, float]
     seed: int = 1
 
     def seconds(self, policies: int, grace: float) -> float:
         """About how long it takes."""
-        watched = sum(self.events.values()) + 1.5 * len(self.events)
-        return (
-            1
-            + self.rest
-            + self.speed * (policies + 1)
-            + watched
-            + grace * ("node dies" in self.events)
-        )
+        watched = sum(self.events.values()) + (self.lead + _MENDING) * len(self.events)
+        watched += grace * ("node dies" in self.events)
+        return _BUILDING + self.rest + self.speed * (policies + 1) + watched
 
 
-FULL = Plan(50, 5, 1, {"pod dies": 3, "rollout": 4, "node dies": 3, "drain": 4})
-QUICK = Plan(50, 1.2, 0.2, {"node dies": 0.8})
+_BUILDING, _MENDING = 2.0, 1.5
+FULL = Plan(50, 6, 1, 1, {"pod dies": 3, "rollout": 5, "node dies": 3, "drain": 5})
+QUICK = Plan(80, 1.5, 0.2, 0.3, {"node dies": 1})
 
 
 @dataclass(frozen=True, slots=True)
 class Doing:
-    """What is being done. left: about how many seconds until the end."""
+    """What is being done. done, total: about how many seconds of it all."""
 
     what: str
-    left: float
+    done: float
+    total: float
 
 
 @dataclass(frozen=True, slots=True)
 class Subject:
     """What is compared. world: the input's, whose Lab says what stands around. objects: the
-    workloads. service: the Service's own object; deployment: `namespace/name` of what to roll."""
+    workloads as the lab plays them. service, port, family: what is dialled; declared: the Service's
+    own object. deployment: `namespace/name` of what to roll, if there is one. left_out: what cannot
+    be tried, and why."""
 
     world: World
     service: Service
+    port: ServicePort
+    family: Family
     declared: Object
     objects: Sequence[Object]
     deployment: str
     policies: Sequence[Policy]
+    left_out: Mapping[Event, str]
+    notes: Sequence[str]
 
 
-def compare(stage: Stage, of: Subject, plan: Plan) -> Iterator[Doing | Comparison]:
-    """Measure, and tell what is being done; the last is the Comparison. Raises UsageError,
-    EnvironmentUnable, LabError."""
-    return _Comparing(stage, of, plan).all()
+def compare(lab: Lab, stage: Stage, of: Subject, plan: Plan) -> Iterator[Doing | Comparison]:
+    """Measure, and tell what is being done; the last is the Comparison. lab: for single flows,
+    stage: for everything else. Raises UsageError, EnvironmentUnable, LabError."""
+    events = {event: time for event, time in plan.events.items() if event not in of.left_out}
+    return _Comparing(lab, stage, of, replace(plan, events=events)).all()
 
 
 class _Comparing:
-    def __init__(self, stage: Stage, of: Subject, plan: Plan) -> None:
-        self._stage, self._of, self._plan = stage, of, plan
+    def __init__(self, lab: Lab, stage: Stage, of: Subject, plan: Plan) -> None:
+        self._lab, self._stage, self._of, self._plan = lab, stage, of, plan
         self._begun = time.monotonic()
+        self._grace = of.world.lab.node_grace_seconds
+        self._total = plan.seconds(len(of.policies), self._grace)
         self._names: dict[Policy, str] = {
             policy: f"{of.service}-{policy.lower()}" for policy in of.policies
         }
+        self._doing = "building the lab"
+        self._rest: list[Rest] = []
         self._disturbances: list[Disturbance] = []
+        self._trials: list[Trial] = []
+        self._held = (0, 0)
 
     def all(self) -> Iterator[Doing | Comparison]:
         """The whole."""
         of, plan, stage = self._of, self._plan, self._stage
-        lab = replace(of.world.lab, external_proxy=stock_proxy(of.world))
-        self._total = plan.seconds(len(of.policies), lab.node_grace_seconds)
-        yield self._doing("building the lab")
+        yield self._now("building the lab, trying single flows")
+        self._shown = exhibits(of.world, of.service, of.port, of.family)
         twins = [_twin(of, policy) for policy in of.policies]
-        stage.play(Script(of.world.cluster, lab, [*of.objects, *twins]))
-        self._cluster = stage.settled()
-        nodes = _homes(self._cluster, self._service(of.policies[0]))
-        yield self._doing("measuring at rest")
-        stage.begin(plan.rate, plan.seed)
-        time.sleep(plan.rest)
-        answers, _ = stage.end()
-        yield self._doing("measuring speed")
-        direct = _speed(stage.handshakes(None, plan.speed))
-        rest = tuple(self._rest(policy, answers[self._names[policy]]) for policy in of.policies)
+        described = replace(of.world.lab, external_proxy=stock_proxy(of.world))
+        script = Script(of.world.cluster, described, [*of.objects, *twins])
+        stage.play(script)
+        self._try()
+        stage.played()
+        self._settle()
+        nodes = self._homes()
+        yield from self._measure()
         for event, seconds in plan.events.items():
-            yield self._doing(f"{event}: watching what is lost")
-            self._disturb(event, seconds)
-        setup = Setup(
-            service=str(of.service),
-            nodes=nodes,
-            client=str(of.world.cluster.client[0].ip),
-            mode=of.world.cluster.proxy.mode,
-            balancer=lab.balancer.kind,
-            interval=lab.balancer.interval,
-            threshold=lab.balancer.threshold,
-            grace=lab.node_grace_seconds,
-            rate=plan.rate,
-            seed=plan.seed,
-        )
-        yield Comparison(
-            setup=setup,
-            version=of.world.cluster.kube_version,
-            direct=direct,
-            rest=rest,
-            disturbances=tuple(self._disturbances),
-            claims=(),
-            elapsed=time.monotonic() - self._begun,
-            notes=tuple(of.world.notes),
-        )
+            yield from self._disturb(event, seconds)
+        yield self._found(nodes)
 
-    def _doing(self, what: str) -> Doing:
-        return Doing(what, max(0.0, self._total - (time.monotonic() - self._begun)))
+    def _now(self, what: str = "") -> Doing:
+        self._doing = what or self._doing
+        return Doing(self._doing, min(time.monotonic() - self._begun, self._total), self._total)
+
+    def _wait(self, seconds: float) -> Iterator[Doing]:
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            time.sleep(min(left, _TICK))
+            yield self._now()
+
+    def _settle(self) -> None:
+        """Once nothing is on its way, everything is foreseen anew: pods may be others."""
+        self._cluster, ways = self._stage.settled(), self._stage.ways()
+        one_place = self._of.world.lab.balancer.kind == "single-node"
+        given = self._of.world.cluster, self._of.service
+        self._foresights = {
+            policy: Foresight(
+                self._cluster,
+                self._service(policy),
+                self._of.world.lab,
+                ways[name][0] if one_place else None,
+                given,
+            )
+            for policy, name in self._names.items()
+        }
 
     def _service(self, policy: Policy) -> Service:
         name = self._names[policy]
         return next(one for one in self._cluster.services if str(one) == name)
 
-    @property
-    def _balancer(self) -> Balancer:
-        kind = self._of.world.lab.balancer
-        return Balancer(
-            "health checks",
-            one_node=kind.kind == "single-node",
-            detection=kind.interval * (kind.threshold + 0.5),
-        )
+    def _homes(self) -> dict[str, tuple[str, ...]]:
+        """The ready pods of the Service, by node."""
+        found = defaultdict[str, list[str]](list)
+        service = self._service(self._of.policies[0])
+        for endpoint in self._cluster.endpoints_of(service, service.ports[0], self._of.family):
+            if endpoint.ready:
+                found[str(endpoint.node)].append(endpoint.pod)
+        return {node.name: tuple(found[node.name]) for node in self._cluster.nodes}
+
+    # --- single flows -------------------------------------------------------------------------
+
+    def _try(self) -> None:
+        if self._shown is None:
+            return
+        for event in run(self._lab, self._shown.world, self._shown.one, self._shown.plan):
+            if isinstance(event, Probed):
+                self._trials.append(event.trial)
+            elif isinstance(event, Held):
+                self._held = event.alive, event.total
 
     # --- at rest ------------------------------------------------------------------------------
 
-    def _rest(self, policy: Policy, answer: Answer) -> Rest:
-        service = self._service(policy)
+    def _measure(self) -> Iterator[Doing]:
+        plan, stage = self._plan, self._stage
+        yield self._now("measuring at rest")
+        stage.begin(plan.rate, plan.seed)
+        yield from self._wait(plan.rest)
+        answers, _ = stage.end()
+        yield self._now("measuring speed")
+        took = defaultdict[str | None, list[float]](list)
+        for _ in range(_ROUNDS):  # by turns, so that what else the machine does hits all alike
+            for name in (None, *self._names.values()):
+                took[name] += stage.handshakes(name, plan.speed / _ROUNDS)
+            yield self._now()
+        speeds = {name: Speed(tuple(sorted(each))) for name, each in took.items()}
+        self._direct = speeds[None]
+        for policy, name in self._names.items():
+            self._rest.append(self._at_rest(policy, answers[name], speeds[name]))
+
+    def _at_rest(self, policy: Policy, answer: Answer, speed: Speed) -> Rest:
         seen = Counter(Seen(shot.pod, shot.source) for shot in answer.shots if shot.pod)
-        pods = Counter[str]()
-        for pair, count in seen.items():
-            pods[pair.pod] += count
-        predicted = self._predicted(service, pods)
+        pods = Counter(shot.pod for shot in answer.shots if shot.pod)
+        share = self._foresights[policy].share()
+        astray = sum(share.lost.values())
+        ready = [pod for here in self._homes().values() for pod in here]
         lost = len(answer.shots) - seen.total()
         fates = {Fate.DELIVERED: seen.total()} | ({Fate.MIXED: lost} if lost else {})
-        client = str(self._cluster.client[0].ip)
+        clients = {str(interface.ip) for interface in self._cluster.client}
+        kept = bool(seen) and {pair.source_ip for pair in seen} <= clients
         return Rest(
             policy=policy,
             fates=fates,
             seen=seen,
-            predicted=predicted,
-            p_value=chi_square(pods, predicted),
-            client_ip="kept" if {pair.source_ip for pair in seen} == {client} else "replaced",
+            predicted={pod: share.pods.get(pod, 0.0) for pod in ready},
+            p_value=min(
+                chi_square(pods, {pod: part / (1 - astray) for pod, part in share.pods.items()}),
+                losses(lost, len(answer.shots), astray),
+            ),
+            client_ip="kept" if kept else "replaced",
             hops=Counter(answer.hops),
-            speed=_speed(self._stage.handshakes(str(service), self._plan.speed)),
+            speed=speed,
         )
-
-    def _predicted(self, service: Service, pods: Mapping[str, int]) -> Mapping[str, float]:
-        """The shares. Nobody can say which node a single-node balancer has chosen: of the answers
-        that there are, the one that fits best."""
-        found = [share.pods for share in shares(self._cluster, service, self._balancer)]
-        return max(found, key=lambda one: chi_square(pods, one))
 
     # --- what breaks --------------------------------------------------------------------------
 
-    def _disturb(self, event: Event, seconds: float) -> None:
+    def _disturb(self, event: Event, seconds: float) -> Iterator[Doing]:
         """Break it, watch, mend it."""
         stage, plan = self._stage, self._plan
-        cluster = self._cluster = stage.settled()
-        homes = _homes(cluster, self._service(self._of.policies[0]))
-        node = max(homes, key=lambda name: len(homes[name]))
-        pod = f"{self._of.service.namespace}/{homes[node][0]}"
-        fault, subject = {
-            "node dies": ("cut", node),
-            "pod dies": ("kill", pod),
-            "rollout": ("roll", self._of.deployment),
-            "drain": ("drain", node),
-        }[event]
+        yield self._now(f"{event}: waiting until all is quiet")
+        self._settle()
+        subject, (fault, undo) = self._victim(event), _FAULTS[event]
+        yield self._now(f"{event}: watching what is lost")
         stage.begin(plan.rate, plan.seed)
-        time.sleep(_LEAD)
+        yield from self._wait(plan.lead)
         at = stage.break_(fault, subject)
-        if event == "node dies":
-            seconds += self._of.world.lab.node_grace_seconds
-        time.sleep(seconds)
+        yield from self._wait(seconds + self._grace * (event == "node dies"))
         answers, notices = stage.end()
-        undo = {"cut": "mend", "drain": "uncordon"}.get(fault)
         if undo:
             stage.break_(undo, subject)
-        for policy in self._of.policies:
-            name = self._names[policy]
-            self._disturbances.append(
-                self._disturbance(policy, event, subject, answers[name], notices, at)
-            )
+        for policy, name in self._names.items():
+            found = self._disturbance(policy, event, subject, answers[name], notices, at)
+            self._disturbances.append(found)
+
+    def _victim(self, event: Event) -> str:
+        """A node: the one that the balancer sends to, if it is the only one; else, or a pod's, the
+        one with most pods."""
+        if event == "rollout":
+            return self._of.deployment
+        homes, holder = self._homes(), self._foresights[self._of.policies[0]].holder
+        fullest = max(homes, key=lambda name: len(homes[name]))
+        if event == "pod dies":
+            return f"{self._of.service.namespace}/{homes[fullest][0]}"
+        return holder or fullest
 
     def _disturbance(
         self,
@@ -238,77 +275,95 @@ class _Comparing:
         notices: Sequence[Notice],
         at: float,
     ) -> Disturbance:
-        name = self._names[policy]
+        foresight = self._foresights[policy]
         samples = tuple(sorted(Sample(shot.at - at, shot.pod) for shot in answer.shots))
         marks = tuple(
             Mark(notice.at - at, notice.what)
             for notice in notices
-            if notice.at >= at and notice.service in ("", name)
+            if notice.at >= at and notice.service in ("", self._names[policy])
         )
-        found = Disturbance(policy, event, subject, samples, marks)
-        if event == "node dies":
-            expected = self._expected(policy, subject)
-            judged = tuple(self._judged(expected, found))
-            agree = all(one.p_value >= SIGNIFICANCE for one in judged)
-            return replace(found, expected=expected, judged=judged, agree=agree)
-        quiet = [sample for sample in found.after[-len(found.after) // 4 :] if not sample.pod]
-        return replace(found, agree=not quiet)
+        phases, words = foresight.of(event, subject)
+        judged = tuple(foresight.judged(phases, samples))
+        return Disturbance(policy, event, subject, samples, marks, phases, words, judged)
 
-    def _expected(self, policy: Policy, node: str) -> tuple[Phase, ...]:
-        """What predict says of the loss of this node."""
-        paths = Paths(self._cluster)
-        sender = Sender(paths, self._service(policy), self._balancer)
-        grace = self._of.world.lab.node_grace_seconds
-        losses = Losses(sender, Entries(paths), grace).all()
-        return next((loss.phases for loss in losses if node in loss.nodes), ())
+    # --- all of it ----------------------------------------------------------------------------
 
-    def _judged(self, expected: Sequence[Phase], found: Disturbance) -> Iterator[Judged]:
-        """Each phase, as far as it is sure to have begun and not yet to have ended: a check may
-        have been made just before the cut or just after it, and so may a kubelet's sign of life."""
-        since = 0.0
-        for phase in expected:
-            until = found.samples[-1].at if phase.until is None else phase.until
-            early, late = self._margins(phase)
-            if until - early > since:
-                sent = [s for s in found.after if since <= s.at < until - early]
-                lost = sum(not sample.pod for sample in sent)
-                p_value = binomial(lost, len(sent), phase.lost)
-                yield Judged(since, until - early, phase.lost, len(sent), lost, p_value)
-            since = until + late
+    def _found(self, nodes: Mapping[str, tuple[str, ...]]) -> Comparison:
+        of = self._of
+        lab, cluster = of.world.lab, of.world.cluster
+        measured = Measured(
+            self._shown,
+            self._trials,
+            self._held,
+            self._rest,
+            self._disturbances,
+            self._grace,
+            self._weighted(),
+        )
+        skipped = [f"{event}: left out, {why}" for event, why in of.left_out.items()]
+        if "pod dies" in self._plan.events:
+            skipped.append(_KILLED)
+        return Comparison(
+            setup=Setup(
+                service=str(of.service),
+                nodes=nodes,
+                client=str(next(i.ip for i in cluster.client if i.version == of.family)),
+                mode=cluster.proxy.mode,
+                balancer=lab.balancer.kind,
+                interval=lab.balancer.interval,
+                threshold=lab.balancer.threshold,
+                grace=self._grace,
+                rate=self._plan.rate,
+                seed=self._plan.seed,
+            ),
+            version=cluster.kube_version,
+            direct=self._direct,
+            rest=tuple(self._rest),
+            disturbances=tuple(self._disturbances),
+            trials=tuple(self._trials),
+            claims=tuple(claims(measured)),
+            elapsed=time.monotonic() - self._begun,
+            notes=(*of.world.notes, *of.notes, *skipped, *self._lab.notes),
+        )
 
-    def _margins(self, phase: Phase) -> tuple[float, float]:
-        """How much earlier and later than told a phase may end, in seconds."""
-        kind, grace = self._of.world.lab.balancer, self._of.world.lab.node_grace_seconds
-        if phase.until is None:
-            return 0.0, 0.0
-        if phase.until == grace:
-            return grace / 5 + _SETTLE, 2 * _SETTLE
-        return kind.interval / 2, kind.interval / 2 + _SETTLE
+    def _weighted(self) -> float | None:
+        """The busiest pod's share under Local, in even shares, behind a balancer that heeds
+        weights."""
+        if "Local" not in self._foresights:
+            return None
+        pods = self._foresights["Local"].share(weighted=True).pods
+        return max(pods.values(), default=0.0) * len(pods)
 
 
 def _twin(of: Subject, policy: Policy) -> Object:
     """The Service as a LoadBalancer under one policy, with addresses and ports of its own."""
     found = copy.deepcopy(of.declared)
-    spec = found["spec"]
-    assert isinstance(spec, dict)
-    for field in ("clusterIP", "clusterIPs", "healthCheckNodePort", "loadBalancerIP"):
-        spec.pop(field, None)
-    for port in spec["ports"]:
-        port.pop("nodePort", None)
-    spec |= {"type": "LoadBalancer", "externalTrafficPolicy": policy}
     name = f"{of.service.name}-{policy.lower()}"
-    return found | {"metadata": {"name": name, "namespace": of.service.namespace}}
+    kept = {k: v for k, v in found["spec"].items() if k in _KEPT}
+    ports = [
+        {k: v for k, v in port.items() if k != "nodePort"}
+        for port in found["spec"]["ports"]
+        if (port.get("name") or "", port["port"]) == (of.port.name, of.port.port)
+    ]
+    spec = {**kept, "ports": ports, "type": "LoadBalancer", "externalTrafficPolicy": policy}
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": name, "namespace": of.service.namespace},
+        "spec": spec,
+    }
 
 
-def _homes(cluster: Cluster, service: Service) -> dict[str, tuple[str, ...]]:
-    """The ready pods of a Service, by node."""
-    found = defaultdict[str, list[str]](list)
-    for endpoint in cluster.endpoints_of(service, service.ports[0], 4):
-        if endpoint.ready:
-            found[str(endpoint.node)].append(endpoint.pod)
-    return {node.name: tuple(found[node.name]) for node in cluster.nodes}
-
-
-def _speed(measured: tuple[list[float], float]) -> Speed:
-    took, per_second = measured
-    return Speed(tuple(sorted(took)), per_second)
+_KILLED = (
+    f"pod dies: its processes are killed, its kubelet notices after {RELIST:g} s (how often real"
+    " ones look) and starts it again at once; a real program takes its own time to start on top"
+)
+_KEPT = (
+    "selector",
+    "ipFamilies",
+    "ipFamilyPolicy",
+    "internalTrafficPolicy",
+    "trafficDistribution",
+    "publishNotReadyAddresses",
+)
+"""What decides where a fresh connection lands, and who may serve it."""

@@ -140,10 +140,11 @@ def _unreached(tried: Tried) -> str:
             "connected, but so does a port that nobody has: something on the way (a proxy, a VPN)"
             " accepts every connection, and who answered here cannot be told"
         )
+    inside = "; --from pod tries it from inside" if tried.flow.source.kind == "client" else ""
     return (
         f"silence, and as silent are its ports {ports}: nothing at this address answers here, so"
         " whether a rule dropped it or the way is closed (firewall, VPN, cloud network) cannot be"
-        " told from here; --from pod tries it from inside"
+        f" told from here{inside}"
     )
 
 

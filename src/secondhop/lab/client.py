@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from ..errors import LabError, SecondhopError
+from ..errors import DEFECT, LabError, SecondhopError
 from ..model.cluster import Address, Cluster  # before the fork what both sides need: loaded once
 from ..model.fate import Observation
 from ..model.flow import Flow
@@ -41,8 +41,7 @@ def failure() -> tuple[bool, tuple[str, str, int]]:
     if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
         remedy = "Allow more, with `ulimit -n`, or ask for fewer pods."
         return False, ("the lab needs more open files than it may have", remedy, _UNABLE)
-    remedy = "This is a defect of secondhop: please report it with the text above."
-    return False, (traceback.format_exc(), remedy, SecondhopError.exit_code)
+    return False, (traceback.format_exc(), DEFECT, SecondhopError.exit_code)
 
 
 def _main(channel: socket.socket) -> None:

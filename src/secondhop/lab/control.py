@@ -6,29 +6,59 @@ import array
 import asyncio
 import base64
 import contextlib
+import io
 import json
 import pickle
 import socket
+import traceback
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from enum import Enum
 from typing import Any, NamedTuple, TypeAlias
 
-from ..errors import LabError, SecondhopError, UsageError
+from ..errors import DEFECT, LabError, SecondhopError, UsageError
 from .state import State
 
 _SECONDS = 10.0
 _PAUSE_SECONDS = 0.1
 _MOST = 1 << 20
+_PLAIN = ("ipaddress", "collections")
+_MODEL = __package__.replace(".lab", ".model.")
 _SPACE = socket.CMSG_SPACE(16 * array.array("i").itemsize)
 
 
 def packed(value: object) -> str:
     """A value of the model as it goes over the socket, which only this user and the lab open."""
-    return base64.b64encode(pickle.dumps(value)).decode()
+    body = io.BytesIO()
+    _Packer(body).dump(value)
+    return base64.b64encode(body.getvalue()).decode()
 
 
 def unpacked(text: str) -> Any:
-    """What was packed."""
-    return pickle.loads(base64.b64decode(text))
+    """What was packed. Raises LabError for anything but values of the model."""
+    try:
+        return _Values(io.BytesIO(base64.b64decode(text))).load()
+    except (pickle.UnpicklingError, ValueError, EOFError, AttributeError, ImportError) as error:
+        why = f"that is no value of the model: {error}"
+        raise LabError(why, "Is the lab of another release? Take it down and up again.") from None
+
+
+class _Packer(pickle.Pickler):
+    """Has members of an Enum made by their class; Python 3.11 has them made by getattr."""
+
+    def reducer_override(self, value: object) -> Any:
+        return (type(value), (value.value,)) if isinstance(value, Enum) else NotImplemented
+
+
+class _Values(pickle.Unpickler):
+    """Makes instances of the model's classes, and calls nothing else."""
+
+    def find_class(self, module: str, name: str) -> type:
+        found = None
+        if module in _PLAIN or module.startswith(_MODEL):
+            found = super().find_class(module, name)
+        if not isinstance(found, type) or found.__module__ != module:
+            raise pickle.UnpicklingError(f"{module}.{name}")
+        return found
 
 
 class Answer(NamedTuple):
@@ -99,7 +129,7 @@ async def serve(listener: socket.socket, handle: Handler) -> None:
 
 async def _serve_one(connection: socket.socket, handle: Handler) -> None:
     loop = asyncio.get_running_loop()
-    with connection, contextlib.suppress(OSError, ValueError):  # also what is no question
+    with connection, contextlib.suppress(OSError):  # it has gone, or is too slow
         data = b""
         async with asyncio.timeout(_SECONDS):
             while not data.endswith(b"\n"):
@@ -107,7 +137,7 @@ async def _serve_one(connection: socket.socket, handle: Handler) -> None:
                 if not more:
                     return
                 data += more
-            value, descriptors = await _answered(json.loads(data), handle)
+            value, descriptors = await _answered(data, handle)
             body = json.dumps(value).encode() + b"\n"
             sent = 0
             if descriptors:
@@ -117,10 +147,14 @@ async def _serve_one(connection: socket.socket, handle: Handler) -> None:
             await loop.sock_sendall(connection, body[sent:])
 
 
-async def _answered(question: Mapping[str, Any], handle: Handler) -> Answer:
+async def _answered(question: bytes, handle: Handler) -> Answer:
+    """A mistake in here costs this question, and not the lab."""
     try:
-        value, descriptors = await handle(question)
+        value, descriptors = await handle(json.loads(question))
     except SecondhopError as error:
         told = {"error": error.message, "remedy": error.remedy, "exitCode": error.exit_code}
         return Answer(told)
+    except Exception:
+        code = SecondhopError.exit_code
+        return Answer({"error": traceback.format_exc(), "remedy": DEFECT, "exitCode": code})
     return Answer({"value": value}, descriptors)

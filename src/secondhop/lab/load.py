@@ -22,12 +22,14 @@ _TICKS = 10
 _BURST = 32
 """Handshakes in a row, before those who accept get the processor: fewer than a backlog holds."""
 _TCP_INFO_TOTAL_RETRANS = 100
+_PROMPT = 0.25
+"""Seconds after which a handshake is not slow, but lost."""
 _RESET = struct.pack("ii", 1, 0)
 
 
 class Shot(NamedTuple):
     """One connection. at: when it was begun, by `time.monotonic`. pod: who answered; empty: nobody
-    in time, a refusal, or only a packet sent again, which is a second later. source, port: what the
+    in time, a refusal, or only a SYN sent again, which is a second later. source, port: what the
     pod saw."""
 
     at: float
@@ -67,13 +69,18 @@ class Load:
         try:
             with self._namespace.socket(family(address), socket.SOCK_STREAM) as sock:
                 pod, seen = await _patiently(_asked(sock, (str(address), port)))
-                return Shot(at) if _sent_again(sock) else Shot(at, pod, *seen)
+                return Shot(at, pod, *seen)
         except (OSError, TimeoutError, ValueError):
             return Shot(at)
 
 
 async def _asked(sock: socket.socket, target: tuple[str, int]) -> tuple[str, tuple[str, int]]:
+    """Who answers, and whom it saw. Raises OSError, ValueError, TimeoutError."""
     await asyncio.get_running_loop().sock_connect(sock, target)
+    if _sent_again(
+        sock
+    ):  # later ones are repeated early, and in vain, where a machine stands still
+        raise TimeoutError
     return who(await get(sock, "measured"))
 
 
@@ -89,7 +96,7 @@ async def _patiently(answer: Coroutine[Any, Any, T]) -> T:
 
 
 def _sent_again(sock: socket.socket) -> bool:
-    """Whether a packet of ours was lost."""
+    """Whether a packet of ours was taken for lost."""
     info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104)
     again: int = struct.unpack_from("=I", info, _TCP_INFO_TOTAL_RETRANS)[0]
     return again > 0
@@ -97,24 +104,31 @@ def _sent_again(sock: socket.socket) -> bool:
 
 async def handshakes(
     namespace: Namespace, next_target: Callable[[], tuple[Address, int]], seconds: float
-) -> tuple[list[float], float]:
+) -> list[float]:
     """Connections back to back for so long, to whatever target is next: the time of each handshake
-    in milliseconds, and handshakes a second while they were made. The kernel makes them alone: no
-    program has a part in it. Raises OSError."""
+    in milliseconds. The kernel makes them alone: no program has a part in it. The first one that
+    fails is the last."""
     took: list[float] = []
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         for _ in range(_BURST):
-            address, port = next_target()
-            with namespace.socket(family(address), socket.SOCK_STREAM) as sock:
-                sock.setblocking(True)
-                sock.settimeout(PATIENCE)
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
-                begun = time.perf_counter()
-                sock.connect((str(address), port))
-                took.append((time.perf_counter() - begun) * 1000)
+            try:
+                took.append(_handshake(namespace, next_target()))
+            except OSError:
+                return took
         await asyncio.sleep(0.002)
-    return took, 1000 * len(took) / sum(took)
+    return took
+
+
+def _handshake(namespace: Namespace, target: tuple[Address, int]) -> float:
+    address, port = target
+    with namespace.socket(family(address), socket.SOCK_STREAM) as sock:
+        sock.setblocking(True)
+        sock.settimeout(_PROMPT)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+        begun = time.perf_counter()
+        sock.connect((str(address), port))
+        return (time.perf_counter() - begun) * 1000
 
 
 def family(address: Address) -> int:

@@ -213,6 +213,8 @@ class PodRun:
             container.signal(signal.SIGKILL)
         try:
             code = await container.wait()
+            if self._seat.timing.relist:
+                await self._unless_ending(self._seat.timing.relist)
         except BaseException:
             container.signal(signal.SIGKILL)
             raise

@@ -12,7 +12,7 @@ import errno
 import itertools
 import socket
 import struct
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -35,8 +35,11 @@ _TCP_INFO_RTT = 68
 _MOST_BYTES = 65536
 _AT_ONCE = 8
 _MARKS = itertools.count(1)
-_SOURCE_PORTS = itertools.cycle(range(10000, 30000))
-"""Of datagrams: a port that comes again would find what the nodes remember of its last flow."""
+_SOURCE_PORTS: defaultdict[Address, Iterator[int]] = defaultdict(
+    lambda: itertools.cycle(range(33000, 61000))
+)
+"""Of each sender, each in its turn: a port that comes again soon, as the kernel's choice may, would
+find what the nodes remember of its last flow, however the rules have changed."""
 T = TypeVar("T")
 
 
@@ -123,7 +126,7 @@ class Prober:
         sock = self._namespace.socket(FAMILIES[self._source.version], socket.SOCK_STREAM)
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
-                sock.bind((str(self._source), 0))
+                _bind_anew(sock, self._source)
                 target = (str(destination.address), destination.port)
                 await asyncio.get_running_loop().sock_connect(sock, target)
         except (OSError, TimeoutError):
@@ -141,7 +144,7 @@ class Prober:
 
     async def _connection(self, destination: Destination) -> Attempt:
         with self._socket(socket.SOCK_STREAM) as sock:
-            sock.bind((str(self._source), 0))
+            _bind_anew(sock, self._source)
             mark_syn(sock, mark := next(_MARKS))
             target = (str(destination.address), destination.port)
             connecting = asyncio.get_running_loop().sock_connect(sock, target)
@@ -235,10 +238,10 @@ def _packet(sock: socket.socket, target: tuple[str, int], mark: int) -> Packet:
 
 
 def _bind_anew(sock: socket.socket, source: Address) -> None:
-    """To a port that no datagram has come from yet."""
+    """To a port from which nothing has come for long."""
     while True:
         try:
-            sock.bind((str(source), next(_SOURCE_PORTS)))
+            sock.bind((str(source), next(_SOURCE_PORTS[source])))
             return
         except OSError as error:
             if error.errno != errno.EADDRINUSE:

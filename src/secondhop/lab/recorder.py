@@ -29,14 +29,13 @@ _AFTER_SECONDS = 0.003
 async def _places(lab: Embedded) -> dict[str, Namespace]:
     """The namespaces of a lab: `client`, `router`, `node/NAME`, and `pod/NAME` of the namespace
     default, `pod/NAMESPACE/NAME` of others, but for hostNetwork pods."""
-    wiring = lab.wiring
-    found = {"client": wiring.client.namespace, "router": wiring.router.namespace}
-    found |= {f"node/{name}": netlink.namespace for name, netlink in wiring.nodes.items()}
-    for pod in (await lab.api.list("Pod")).items:
+    pods, named = (await lab.api.list("Pod")).items, lab.wiring.namespaces()
+    found = {name: one for name, one in named.items() if not name.startswith("pod/")}
+    for pod in pods:
         kubelet = lab.kubelets.get(pod["spec"].get("nodeName") or "")
         inside = kubelet and kubelet.inside(*meta(pod))
         if inside and inside[0].startswith("pod/"):
-            found[pod_place(*meta(pod))] = wiring.namespace(inside[0])
+            found[pod_place(*meta(pod))] = named[inside[0]]
     return found
 
 
@@ -47,7 +46,7 @@ async def record(lab: Embedded, place: str, flow: Flow) -> Recording:
     if place not in places:
         raise LabError(f"{place} is not running in the lab", "See `kubectl get pods -A -o wide`.")
     source, to = flow.source.ip, flow.destination
-    if place.startswith("node/"):  # the kernel chooses by its routes
+    if place != "client":  # the kernel chooses by its routes
         source = places[place].source_towards(to.address) or source
     prober = _Noting(
         places[place],

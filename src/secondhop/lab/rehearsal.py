@@ -8,21 +8,21 @@ import contextlib
 import itertools
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..apiserver.bootstrap import bootstrap
 from ..client import Object, meta
 from ..controllers.conditions import is_true
-from ..controllers.loop import Settings
 from ..controllers.run import run as run_controllers
-from ..errors import ApiError, LabError, UsageError
-from ..model.cluster import Address, Cluster, Service
+from ..errors import LabError
+from ..model.cluster import Address, Cluster, Endpoint, Service
 from .embedded import Embedded, first_of
 from .faults import inject
 from .load import Load, Shot, handshakes
 from .nodeapi import embedded
-from .timing import timing
+from .ordered import create, settings
+from .timing import RELIST, timing
 
 if TYPE_CHECKING:
     from ..manifests import Lab
@@ -73,25 +73,16 @@ class Rehearsal:
         base, described = script.base, script.described
         grace = described.node_grace_seconds
         self._one_place = described.balancer.kind == "single-node"
+        real = replace(timing(grace), relist=RELIST)
         self._lab = await self._seated.enter_async_context(
-            embedded(base, described.external_proxy, timing(grace), described.balancer)
+            embedded(base, described.external_proxy, real, described.balancer)
         )
         bootstrap(self._lab.server, base.cni.service_cidrs[0])
-        settings = Settings(
-            placement=described.placement,
-            node_grace_seconds=grace,
-            pool=described.balancer.pool,
-            kube_version=base.kube_version,
-        )
-        tasks = [self._lab.run(), run_controllers(self._lab.api, settings), self._watch()]
+        controllers = run_controllers(self._lab.api, settings(described, base.kube_version))
+        tasks = [self._lab.run(), controllers, self._watch()]
         self._living = asyncio.gather(*tasks)
         await self._until(self._nodes_unready)
-        for value in script.objects:
-            try:
-                await self._lab.api.create(value)
-            except ApiError as error:
-                name = f"{value['kind']} {meta(value)[1]}"
-                raise UsageError(f"{name}: {error.message}", "Correct it.") from None
+        await create(self._lab.api, script.objects)
 
     async def settled(self) -> Cluster:
         """Wait until nothing is on its way any more; the cluster as its proxies see it."""
@@ -102,6 +93,12 @@ class Rehearsal:
         """Do one of `faults.FAULTS`; when, by `time.monotonic`."""
         await inject(self._lab, fault, target)
         return time.monotonic()
+
+    async def ways(self) -> dict[str, tuple[str, ...]]:
+        """The nodes to which the balancer sends, by Service."""
+        return {
+            str(service): self._lab.router.way(service.ingress[0].ip) for service in self._served()
+        }
 
     async def begin(self, rate: float, seed: int) -> None:
         """Connections at this rate to the balancer's address of every Service that has one."""
@@ -117,7 +114,7 @@ class Rehearsal:
         notices, self._notices = self._notices, []
         return {name: Answer(shots, self._hops(shots)) for name, shots in found.items()}, notices
 
-    async def handshakes(self, service: str | None, seconds: float) -> tuple[list[float], float]:
+    async def handshakes(self, service: str | None, seconds: float) -> list[float]:
         """Connections back to back through the balancer's address of a Service; None: to the pods
         of all of them, in turn, without any Service."""
         client = self._lab.wiring.client.namespace
@@ -135,7 +132,7 @@ class Rehearsal:
         found = {
             (endpoint.address, endpoint.port): endpoint.node
             for service in self._served()
-            for endpoint in cluster.endpoints_of(service, service.ports[0], 4)
+            for endpoint in _endpoints(cluster, service)
             if endpoint.ready
         }
         for (address, _), node in found.items():
@@ -205,7 +202,7 @@ class Rehearsal:
         has but one."""
         nodes = {node.name for node in cluster.nodes}
         if service.external_traffic_policy == "Local":
-            endpoints = cluster.endpoints_of(service, service.ports[0], 4)
+            endpoints = _endpoints(cluster, service)
             nodes &= {str(endpoint.node) for endpoint in endpoints if endpoint.ready}
         if self._one_place:
             return self._ways(service) & nodes or nodes
@@ -230,9 +227,14 @@ class Rehearsal:
         cluster = self._lab.view.cluster
         for service in self._served():
             found |= {("way", node, str(service)) for node in self._ways(service)}
-            endpoints = cluster.endpoints_of(service, service.ports[0], 4)
+            endpoints = _endpoints(cluster, service)
             found |= {("pod", endpoint.pod, "") for endpoint in endpoints if endpoint.ready}
         return frozenset(found)
+
+
+def _endpoints(cluster: Cluster, service: Service) -> Sequence[Endpoint]:
+    """Those behind its balancer's first address."""
+    return cluster.endpoints_of(service, service.ports[0], service.ingress[0].ip.version)
 
 
 _TOLD = {

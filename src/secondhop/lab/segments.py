@@ -22,6 +22,18 @@ class Segment(Generic[M]):
     gateways: dict[Network, Interface] = field(default_factory=dict)
 
 
+def by_nic(addresses: Iterable[Interface]) -> list[tuple[Interface, ...]]:
+    """A machine's addresses, NIC by NIC: the first has its first one of each family and all others
+    of those subnets, and each further subnet has a NIC of its own."""
+    given = list(addresses)
+    first = {i.version: i.network for i in reversed(given)}
+    found: dict[Network | None, tuple[Interface, ...]] = {None: ()}
+    for one in given:
+        network = None if one.network == first[one.version] else one.network
+        found[network] = (*found.get(network, ()), one)
+    return list(found.values())
+
+
 def segments(members: Mapping[M, Sequence[Interface]]) -> list[Segment[M]]:
     """Machines with a subnet in common, of either family, share a wire; so do those with whom
     another one connects them. Raises LabError for a subnet without room for the router."""

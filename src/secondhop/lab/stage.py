@@ -29,9 +29,12 @@ class Stage(Lab):
     _life = staticmethod(_main)
 
     def play(self, script: Script) -> None:
-        """Rehearsal.start."""
+        """Rehearsal.start, begun: the caller may do something else before it asks for `played`."""
         self.pid = self._sandbox.born()
         self._send("start", script)
+
+    def played(self) -> None:
+        """Rehearsal.start, ended."""
         self._receive()
 
     def settled(self) -> Cluster:
@@ -46,6 +49,12 @@ class Stage(Lab):
         at: float = self._receive()
         return at
 
+    def ways(self) -> dict[str, tuple[str, ...]]:
+        """Rehearsal.ways."""
+        self._send("ways")
+        found: dict[str, tuple[str, ...]] = self._receive()
+        return found
+
     def begin(self, rate: float, seed: int) -> None:
         """Rehearsal.begin."""
         self._send("begin", rate, seed)
@@ -57,8 +66,8 @@ class Stage(Lab):
         found: tuple[dict[str, Answer], list[Notice]] = self._receive()
         return found
 
-    def handshakes(self, service: str | None, seconds: float) -> tuple[list[float], float]:
+    def handshakes(self, service: str | None, seconds: float) -> list[float]:
         """Rehearsal.handshakes."""
         self._send("handshakes", service, seconds)
-        found: tuple[list[float], float] = self._receive()
+        found: list[float] = self._receive()
         return found

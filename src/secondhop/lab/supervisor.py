@@ -219,11 +219,7 @@ class Supervisor:
 
     async def descriptors(self) -> dict[str, int]:
         """This process's descriptor of each namespace, by its name in the lab."""
-        wiring = self._lab.wiring
-        found = {"client": wiring.client, "router": wiring.router}
-        found |= {f"node/{name}": netlink for name, netlink in wiring.nodes.items()}
-        found |= {f"pod/{name}": netlink for name, netlink in wiring.pods.items()}
-        return {name: netlink.namespace.fd for name, netlink in found.items()}
+        return {name: found.fd for name, found in self._lab.wiring.namespaces().items()}
 
 
 def _told(

@@ -12,6 +12,7 @@ class Timing:
     back_off: before the second restart of a container, doubled for each one after it, up to
     longest_back_off; the first is at once. A container that ran for twice the longest has a clean
     slate. retry: before trying again what lacks something. renew: between a node's signs of life.
+    relist: until it is noticed that a container has ended by itself; at once unless told otherwise.
     last: what a container has at least after its preStop hook, if its grace period has that much.
     """
 
@@ -20,9 +21,12 @@ class Timing:
     retry: float = 2.0
     renew: float = 10.0
     last: float = 2.0
+    relist: float = 0.0
 
 
 USUAL = Timing()
+RELIST = 1.0
+"""How often a kubelet asks its container runtime what still runs (the generic PLEG's period)."""
 _LEAST_RENEWAL = 0.05
 
 

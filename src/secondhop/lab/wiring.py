@@ -4,7 +4,8 @@
             ├─ router: one bridge ──┤        flannel.1, flannel-v6.1 (VXLAN) or plain
     node ───┘   for each segment    └─ node … routes (host-gw)
 
-Everything with an address in the same subnet shares a segment, which is a bridge of the router; the
+Every NIC with an address in the same subnet shares a segment, which is a bridge of the router; a
+node has eth0 with its first address of each family, and one more NIC for each further subnet. The
 router has an address in each subnet and no route beyond them, so a Service's cluster IP is
 unroutable from outside. Devices and routes are those of flannel, with an overlay for each family:
 cni0 has the first address of the node's pod CIDR, the overlay's device the base address (semantics
@@ -18,7 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from ipaddress import ip_interface
-from itertools import count, permutations
+from itertools import permutations
 from typing import NamedTuple, TypeAlias
 
 from ..dataplane.node_ports import localhost_node_ports
@@ -27,7 +28,7 @@ from ..model.cluster import Address, Cluster, Interface, Network, Node
 from . import barrier, sysctls
 from .netns import Namespace
 from .rtnetlink import Devconf, Netlink
-from .segments import mac, segments
+from .segments import by_nic, mac, segments
 
 _LO, _ETH0, _CNI0 = 1, 2, 4
 _OVERLAYS = {4: ("flannel.1", 3), 6: ("flannel-v6.1", 5)}
@@ -55,6 +56,14 @@ class End(NamedTuple):
 Wire: TypeAlias = list[End]
 
 
+class _Nic(NamedTuple):
+    """A machine's NIC, plugged into the router."""
+
+    machine: Netlink
+    link: int
+    name: str
+
+
 class Wiring:
     """The namespaces of one lab and the links between them. `nodes` and `pods` are by name."""
 
@@ -79,12 +88,15 @@ class Wiring:
             self._node(node)
 
     def namespace(self, name: str) -> Namespace:
-        """The namespace of `client`, `router`, `node/NAME` or `pod/NAME`; KeyError if unknown."""
-        kind, _, rest = name.partition("/")
-        fixed = {"client": self.client, "router": self.router}
-        if kind in fixed:
-            return fixed[kind].namespace
-        return {"node": self.nodes, "pod": self.pods}[kind][rest].namespace
+        """One of `namespaces`; KeyError if unknown."""
+        return self.namespaces()[name]
+
+    def namespaces(self) -> dict[str, Namespace]:
+        """All, by name: `client`, `router`, `node/NAME` and `pod/NAME`."""
+        found = {"client": self.client, "router": self.router}
+        found |= {f"node/{name}": netlink for name, netlink in self.nodes.items()}
+        found |= {f"pod/{name}": netlink for name, netlink in self.pods.items()}
+        return {name: netlink.namespace for name, netlink in found.items()}
 
     def pod_at(self, address: Address) -> str | None:
         """Which pod has this address, if one has."""
@@ -129,50 +141,67 @@ class Wiring:
 
     def _outside(self) -> None:
         """The segments: client and nodes plugged into the router's bridges."""
+        nics = self._nics()
+        found = segments(nics)
+        bridges: dict[_Nic, int] = {}
+        for number, segment in enumerate(found):
+            bridge, name = 10 + number, f"lan{number}"
+            gateways = tuple(segment.gateways.values())
+            router = End(self.router, bridge, mac("0200", gateways[0].ip), gateways)
+            self.router.bridge(name, bridge, mac=router.mac, mtu=_MTU)
+            self.router.link_up(bridge, name, conf=_FORWARD)
+            for gateway in gateways:
+                self.router.address(bridge, gateway)
+            bridges |= dict.fromkeys(segment.members, bridge)
+            self._outside_wires.append([router, *(_end(nic, nics[nic]) for nic in segment.members)])
+        for port, (nic, own) in enumerate(nics.items()):
+            self.router.veth(
+                f"port{port}",
+                1000 + port,
+                nic.name,
+                nic.link,
+                nic.machine.namespace,
+                mac=mac("fe00", own[0].ip),
+                peer_mac=_end(nic, own).mac,
+                master=bridges[nic],
+            )
+        self.router.commit()
+        for segment in found:
+            for nic in segment.members:
+                self._machine(nic, nics[nic], segment.gateways)
+        self.client.commit()
+
+    def _nics(self) -> dict[_Nic, tuple[Interface, ...]]:
+        """The client's and the nodes' NICs with their addresses. A machine's eth0 comes first: of
+        several devices, lo borrows the first one's address where it has to lend one."""
         machines = {self.client: self._cluster.client}
         machines |= {self.nodes[node.name]: node.addresses for node in self._cluster.nodes}
         if homeless := [m.namespace.name for m, own in machines.items() if not own]:
             raise LabError(f"{', '.join(homeless)} has no address", "Give it one in the Lab file.")
-        found = segments(machines)
-        ports = count()
-        for number, segment in enumerate(found):
-            bridge, name = 10 + number, f"lan{number}"
-            gateways = tuple(segment.gateways.values())
-            wire = [End(self.router, bridge, mac("0200", gateways[0].ip), gateways)]
-            self.router.bridge(name, bridge, mac=wire[0].mac, mtu=_MTU)
-            self.router.link_up(bridge, name, conf=_FORWARD)
-            for gateway in gateways:
-                self.router.address(bridge, gateway)
-            for member in segment.members:
-                first, port = machines[member][0].ip, next(ports)
-                self.router.veth(
-                    f"port{port}",
-                    1000 + port,
-                    "eth0",
-                    _ETH0,
-                    member.namespace,
-                    mac=mac("fe00", first),
-                    peer_mac=mac("0200", first),
-                    master=bridge,
-                )
-                wire.append(End(member, _ETH0, mac("0200", first), machines[member]))
-            self._outside_wires.append(wire)
-        self.router.commit()
-        for segment in found:
-            for member in segment.members:
-                self._machine(member, machines[member], segment.gateways)
-        self.client.commit()
+        found = {}
+        for machine, addresses in machines.items():
+            for number, own in enumerate(by_nic(addresses)):
+                link = self._next_port(machine.namespace.name) if number else _ETH0
+                found[_Nic(machine, link, f"eth{number}")] = own
+        return found
+
+    def _next_port(self, node: str) -> int:
+        """The number of a further link of a node."""
+        self._ports[node] += 1
+        return self._ports[node] - 1
 
     def _machine(
-        self, member: Netlink, own: Sequence[Interface], gateways: Mapping[Network, Interface]
+        self, nic: _Nic, own: Sequence[Interface], gateways: Mapping[Network, Interface]
     ) -> None:
-        """The client's or a node's end: eth0, its addresses, and the way out of each family."""
-        conf = _QUIET if member is self.client else self._node_conf(member.namespace.name)
-        member.link_up(_ETH0, "eth0", conf=conf)
+        """The client's or a node's end: its addresses, and by eth0 the way out of each family."""
+        machine = nic.machine
+        conf = _QUIET if machine is self.client else self._node_conf(machine.namespace.name)
+        machine.link_up(nic.link, nic.name, conf=conf)
         for interface in own:
-            member.address(_ETH0, interface)
+            machine.address(nic.link, interface)
         for first in {i.version: i for i in reversed(own)}.values():
-            member.route(None, gateways[first.network].ip, _ETH0)
+            if nic.link == _ETH0:
+                machine.route(None, gateways[first.network].ip, _ETH0)
 
     def _node_conf(self, name: str) -> dict[int, int]:
         """Settings of a node's devices: kube-proxy wants route_localnet where it lets localhost
@@ -212,10 +241,9 @@ class Wiring:
         """A namespace with eth0, an address of each family that the pod has one of, and default
         routes over cni0."""
         cidrs = {cidr.version: cidr for cidr in self._cluster.node(node).pod_cidrs}
-        here, port = self.nodes[node], self._ports[node]
+        here, port = self.nodes[node], self._next_port(node)
         pod = self.pods[name] = self._namespace(f"pod/{name}")
         self._homes[name] = addresses
-        self._ports[node] += 1
         own = [ip_interface((a, cidrs[a.version].prefixlen)) for a in addresses]
         gateways = [ip_interface(cidr[1]) for cidr in cidrs.values()]
         wire = [
@@ -253,6 +281,10 @@ class Wiring:
         here.neighbour(index, theirs[0], where)
         here.forwarding_entry(index, where, nic)
         here.route(theirs, theirs[0], index, onlink=True)
+
+
+def _end(nic: _Nic, own: Sequence[Interface]) -> End:
+    return End(nic.machine, nic.link, mac("0200", own[0].ip), own)
 
 
 def _introduce(wires: Iterable[Wire]) -> None:

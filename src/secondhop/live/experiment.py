@@ -61,7 +61,7 @@ def ready(kubectl: Kubectl, wish: Wish, namespace: str) -> None:
     pods = kubectl.listed(Right("list", "pods", namespace=namespace), lambda one: one)
     raise ClusterError(
         f"the pods were not ready within {wish.seconds:g} s: {complaints(pods)}",
-        "Name an image that the nodes can pull with --image, a mirror's say.",
+        "If it is for the image, name one that the nodes can pull with --image, a mirror's say.",
         "NotReady",
     )
 

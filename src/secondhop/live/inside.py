@@ -26,7 +26,6 @@ _SILENT_ATTEMPTS = 3
 _MARK = "\x1e"
 _WRITTEN = f"{_MARK}%{{exitcode}} %{{http_code}} %{{time_connect}}{_MARK}"
 _TRANSFER = re.compile(f"(.*?){_MARK}(\\d+) (\\d+) ([\\d.]+){_MARK}", re.S)
-_REFUSED = re.compile(r"Connection refused")
 _UNROUTABLE = re.compile(r"No route to host|(?:Network|Host) is unreachable")
 _CONNECT, _TIMEOUT = 7, 28
 
@@ -53,7 +52,8 @@ def post(kubectl: Kubectl, namespace: str, wish: Post) -> Source:
         raise ClusterError(
             f"the pod to probe from was not ready within {_POD_SECONDS:g} s:"
             f" {complaints([kubectl.get(right) or {}])}",
-            "Name an image with curl that the nodes can pull with --image, a mirror's say.",
+            "If it is for the image, name one with curl that the nodes can pull with --image, a"
+            " mirror's say; if it is for the node, another with --on.",
             "NotReady",
         )
     found = kubectl.get(right) or {}

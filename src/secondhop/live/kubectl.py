@@ -14,7 +14,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 from ..errors import ClusterError
-from .failures import BUSY, PASSING, failure, late
+from .failures import BUSY, PASSING, failure, hidden, late
 
 Object: TypeAlias = dict[str, Any]
 _T = TypeVar("_T")
@@ -28,6 +28,10 @@ _AT_ONCE = 4
 _GRACE = 2.0
 """Seconds that kubectl has beyond its own --request-timeout."""
 _PROGRAM = "kubectl"
+_PASTE = (
+    "or paste: `kubectl get svc,endpointslices,pods,nodes,netpol -A -o yaml"
+    " | secondhop explain -f -`."
+)
 
 
 class Access(NamedTuple):
@@ -97,28 +101,28 @@ class Kubectl:
     def context(self) -> Context:
         """The chosen context; asks nobody but the kubeconfig. kubectl leaves secrets out."""
         command = ["config", "view", "--minify", "--output=json"]
-        found = json.loads(self._run(command, "read the kubeconfig"))
+        doing = "read the kubeconfig"
+        found = _object(self._run(command, doing), doing, "contexts")
         context = found["contexts"][0]
         return Context(
             context["name"],
             context["context"].get("namespace") or "default",
-            (found.get("clusters") or [{"cluster": {}}])[0]["cluster"].get("server", ""),
+            hidden((found.get("clusters") or [{"cluster": {}}])[0]["cluster"].get("server", "")),
         )
 
     def version(self) -> Object:
         """The API server's: `gitVersion` is as `v1.33.1+k3s1`."""
-        found: Object = json.loads(self._read("/version", "read the server's version"))
-        return found
+        doing = "read the server's version"
+        return _object(self._read("/version", doing), doing)
 
     def get(self, right: Right) -> Object | None:
         """One object; None if there is none."""
         try:
-            found: Object = json.loads(self._read(right.path, str(right)))
+            return _object(self._read(right.path, str(right)), str(right))
         except ClusterError as error:
             if error.reason == "NotFound":
                 return None
             raise
-        return found
 
     def listed(self, right: Right, keep: Callable[[Object], _T]) -> list[_T]:
         """All objects, page by page: no more than a page is held beside what `keep` leaves of
@@ -155,7 +159,8 @@ class Kubectl:
         following = ""
         while True:
             asked = {"limit": PAGE} | ({"continue": following} if following else {})
-            found = json.loads(self._read(f"{right.path}?{urlencode(asked)}", str(right)))
+            text = self._read(f"{right.path}?{urlencode(asked)}", str(right))
+            found = _object(text, str(right), "kind", "apiVersion", "items", "metadata")
             kind, version = str(found["kind"]).removesuffix("List"), found["apiVersion"]
             yield [{"apiVersion": version, "kind": kind} | item for item in found["items"] or ()]
             following = found["metadata"].get("continue") or ""
@@ -191,12 +196,15 @@ class Kubectl:
         return self._again(["get", f"--raw={path}"], doing)
 
     def _again(self, command: Sequence[str], doing: str, given: str | None = None) -> str:
-        """What kubectl prints for a request that may be sent as often as it takes."""
+        """What kubectl prints for a request that may be sent as often as it takes, and as the
+        seconds of one allow."""
+        deadline = time.monotonic() + self._seconds
         for pause in _PAUSES:
             try:
                 return self._run(command, doing, given)
             except ClusterError as error:
-                if self._ended or error.reason not in (*BUSY, PASSING):
+                late = time.monotonic() > deadline
+                if self._ended or late or error.reason not in (*BUSY, PASSING):
                     raise
             time.sleep(pause)
         return self._run(command, doing, given)
@@ -230,8 +238,13 @@ class Kubectl:
         except FileNotFoundError:
             raise ClusterError(
                 "there is no kubectl on PATH",
-                "Install kubectl; or paste: `kubectl get svc,endpointslices,pods,nodes,netpol -A"
-                " -o yaml | secondhop explain -f -`.",
+                f"Install kubectl; {_PASTE}",
+                "Missing",
+            ) from None
+        except OSError as error:
+            raise ClusterError(
+                f"the kubectl on PATH does not run: {error.strerror}",
+                f"`kubectl version` must work first; {_PASTE}",
                 "Missing",
             ) from None
         self._running.add(process)
@@ -249,6 +262,22 @@ class Kubectl:
             finally:
                 self._running.discard(process)
         return process.returncode, out, said
+
+
+def _object(text: str, doing: str, *needed: str) -> Object:
+    """The JSON object that kubectl prints. needed: the fields that it must have."""
+    try:
+        found = json.loads(text)
+    except ValueError:
+        found = None
+    if not isinstance(found, dict) or any(key not in found for key in needed):
+        raise ClusterError(
+            f"what kubectl printed is no answer to: {doing}",
+            "Is the first `kubectl` on PATH the Kubernetes client, and the server an API server?"
+            " `kubectl version` tells.",
+            "Odd",
+        )
+    return found
 
 
 def _result(future: Future[Any]) -> Any:

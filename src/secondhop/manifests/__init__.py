@@ -6,8 +6,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .cluster import Examined, World, build, examine, with_policy, with_readiness
+    from .cluster import Examined, World, build, examine, with_readiness
     from .lab import Lab
+    from .patched import with_policy
     from .read import Document, read_files, read_text, read_texts
     from .reference import reference_documents, reference_lab
     from .resource import Resource
@@ -15,8 +16,9 @@ if TYPE_CHECKING:
     from .update import Setting, read_setting, updated
 
 _HOMES = {
-    "cluster": ("Examined", "World", "build", "examine", "with_policy", "with_readiness"),
+    "cluster": ("Examined", "World", "build", "examine", "with_readiness"),
     "lab": ("Lab",),
+    "patched": ("with_policy",),
     "read": ("Document", "read_files", "read_text", "read_texts"),
     "reference": ("reference_documents", "reference_lab"),
     "resource": ("Resource",),

@@ -8,20 +8,18 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from ..errors import ManifestError, Problem
-from ..model.cluster import Cluster, Pod, Policy, ProxyMode, Service
+from ..model.cluster import Cluster, Pod, ProxyMode
 from ..model.inference import Inference
 from ..model.policy import NetworkPolicy
 from ..model.version import NEWEST, Feature, KubeVersion
 from ..model.workload import Workload
 from .allocate import allocated
-from .api.pools import NodePorts
-from .api.view import accessible, needs_health_port
 from .collector import uncollected
 from .endpoints import SERVICE_NAME, Selection, derived, sliced
 from .lab import Lab, client_aside, read_lab
 from .labelled import Labelled
 from .nodes import machines, nodes_of_pods, read_node
-from .notes import assumed, nodes_known, unselected
+from .notes import assumed, in_doubt, nodes_known, unselected
 from .objects import Objects, sort_out
 from .placement import Places
 from .pods import WORKLOADS, Wanted, read_pods
@@ -44,7 +42,7 @@ class World:
     their order, that hold anything else than a Lab. policies: the input's NetworkPolicies, which
     no prediction applies. nodes_known: whether the input tells of nodes at all; if not, the
     cluster's are the reference Lab's. inferences: what was found beside the objects of a real
-    cluster.
+    cluster; of files, what they leave open.
     """
 
     cluster: Cluster
@@ -148,7 +146,11 @@ def examine(
         nodes_known=known,
     )
     world = with_readiness(world, {})
-    world = replace(world, notes=(*world.notes, *unselected(selections, world.cluster)))
+    world = replace(
+        world,
+        notes=(*world.notes, *unselected(selections, world.cluster)),
+        inferences=tuple(in_doubt(selections, objects)),
+    )
     left_out = objects.broken["Service"] + len(services) - len(complete)
     return Examined(world, problems.found, objects.resources, tuple(complete), left_out)
 
@@ -202,43 +204,10 @@ def with_readiness(world: World, ready: Mapping[str, bool]) -> World:
     return replace(world, cluster=replace(cluster, pods=pods, endpoints=endpoints))
 
 
-def with_policy(cluster: Cluster, service: Service, policy: Policy) -> Cluster:
-    """The Cluster after `kubectl patch svc NAME -p '{"spec":{"externalTrafficPolicy":…}}'`.
-
-    A LoadBalancer's healthCheckNodePort is allocated under Local, released under Cluster.
-    ManifestError if the Service takes no traffic from outside; KeyError if it is not there.
-    """
-    if not accessible(service.type, bool(service.external_ips)):
-        raise ManifestError([_inaccessible(service, policy)])
-    services = {str(one): one for one in cluster.services}
-    patched = replace(services[str(service)], external_traffic_policy=policy)
-    number = patched.health_check_node_port
-    if not needs_health_port(patched.type, policy):
-        number = 0
-    elif not number:
-        number = NodePorts(taken=_ports_in_use(cluster)).free() or 0
-    services[str(service)] = replace(patched, health_check_node_port=number)
-    return replace(cluster, services=tuple(services.values()))
-
-
-def _inaccessible(service: Service, policy: Policy) -> Problem:
-    from .api.service import validate_external_traffic
-
-    spec = {"type": service.type, "externalTrafficPolicy": policy}
-    error = validate_external_traffic({"spec": spec})[0]
-    remedy = "Set spec.type to NodePort or LoadBalancer first."
-    return Problem("patch", 0, f"Service {service}", error.field, error.message, remedy)
-
-
 def _files(documents: Sequence[Document]) -> tuple[str, ...]:
     """The files that hold anything else than a Lab, in their order."""
     named = (d.source.name for d in documents if d.object.get("kind") != "Lab")
     return tuple(dict.fromkeys(named))
-
-
-def _ports_in_use(cluster: Cluster) -> set[int]:
-    own = {port.node_port for service in cluster.services for port in service.ports}
-    return own | {service.health_check_node_port for service in cluster.services}
 
 
 def _lab(objects: Objects, wanted: Sequence[Wanted]) -> Lab:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from ..model.cluster import Cluster
+from ..model.inference import Inference
 from ..model.workload import Workload
 from .endpoints import SERVICE_NAME, Selection
 from .lab import Lab
 from .labelled import Labelled
 from .objects import Objects
-from .pods import Wanted
+from .pods import WORKLOADS, Wanted
 from .problems import did_you_mean, printable
 from .services import Declared
 
@@ -99,6 +100,24 @@ def unselected(selections: Sequence[Selection], cluster: Cluster) -> Iterator[st
         among = f" (their labels: {', '.join(known)})" if known else ""
         nobody = f"none of {len(here)} pods{among} has" if here else "the input has no pod with"
         yield f"Service {service}: {nobody} the labels of its selector, {wanted}"
+
+
+def in_doubt(selections: Sequence[Selection], objects: Objects) -> Iterator[Inference]:
+    """That nobody serves Services in whose namespace the input has no pod or workload: a Service
+    pasted without them looks the same as one that nobody serves."""
+    told = {resource.namespace for resource in objects.of("Pod", *WORKLOADS)}
+    alone = [s.service for s in selections if s.service.namespace not in told]
+    if not alone:
+        return
+    more = f" and {len(alone) - _FEW} more" if len(alone) > _FEW else ""
+    yield Inference(
+        what=f"endpoints of {', '.join(map(str, alone[:_FEW]))}{more}",
+        value="(none)",
+        sureness="unknown",
+        source="the input has no EndpointSlice of it and no pod of its namespace",
+        doubt="the input has no pod of that namespace; give the workload too, or paste"
+        " `kubectl get svc,endpointslices,pods,nodes -A -o yaml`",
+    )
 
 
 def _service(one: Declared) -> Iterator[str]:

@@ -15,6 +15,9 @@ from .collector import uncollected
 from .problems import Path, Problems, origin
 
 _SUFFIXES = (".yaml", ".yml", ".json")
+_NOTHING_CAME = "Nothing came in on stdin: look at what the command before the pipe says."
+_SEVERAL = "Several objects are separated by `---` lines, or stand under `items` of a `kind: List`."
+_A_TABLE = "If it is what kubectl prints, add `-o yaml` to that command."
 
 
 class Source:
@@ -80,7 +83,8 @@ def read_files(paths: Sequence[str], stdin: TextIO | None = None) -> list[Docume
     problems.settle()
     if not documents:
         for path in paths:
-            problems.add(path, 0, "input", "", "holds no object", "Give it a Service, say.")
+            remedy = _NOTHING_CAME if path == "-" else "Give it a Service, say."
+            problems.add(path, 0, "input", "", "holds no object", remedy)
         problems.settle()
     return documents
 
@@ -158,7 +162,9 @@ def _text(name: str, stdin: TextIO | None, problems: Problems) -> str | None:
             "file",
             "",
             f"cannot be read: {error.strerror or error}",
-            "Check the path given to -f; `-` reads stdin.",
+            f"Fetch it first: `curl -L {name} | secondhop … -f -`."
+            if name.startswith(("http://", "https://"))
+            else "Check the path given to -f; `-` reads stdin.",
         )
     return None
 
@@ -243,11 +249,12 @@ def _flat(document: Document, problems: Problems) -> Iterator[Document]:
 
 def _refuse(document: Document, problems: Problems) -> None:
     kind = "a list" if isinstance(document.object, list) else "plain text or a number"
+    printed = isinstance(document.object, str) and document.source.name == "-"
     problems.add(
         document.source.name,
         document.line(),
         "document",
         "",
         f"must be a mapping with apiVersion and kind, is {kind}",
-        "Several objects are separated by `---` lines, or stand under `items` of a `kind: List`.",
+        _A_TABLE if printed else _SEVERAL,
     )

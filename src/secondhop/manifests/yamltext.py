@@ -178,7 +178,11 @@ class _Document:
                 merged += value if isinstance(value, list) else [value]
                 continue
             if isinstance(key, (dict, list)):
-                raise YamlTrouble(line, "a key is a collection", "Keys are plain text.")
+                raise YamlTrouble(
+                    line,
+                    "a key is a collection",
+                    "Keys are plain text; a template with `{{ }}` must be rendered first.",
+                )
             if key in seen:
                 raise _duplicate(key, seen[key], line)
             seen[key], mapping[key] = line, value

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, TypeAlias
 
 from .claim import Claim
 from .cluster import Policy
 from .failover import Phase
-from .fate import ClientIP, Fate, Seen
+from .fate import ClientIP, Fate, Seen, Trial
 from .version import KubeVersion
 
 Event: TypeAlias = Literal["node dies", "pod dies", "rollout", "drain"]
@@ -36,18 +37,30 @@ class Setup:
 
 @dataclass(frozen=True, slots=True)
 class Speed:
-    """connect_ms: TCP handshakes, ascending, in milliseconds. per_second: connections with a
-    request each, back to back."""
+    """connect_ms: TCP handshakes, back to back, in milliseconds, ascending."""
 
     connect_ms: tuple[float, ...]
-    per_second: float
+
+    @property
+    def per_second(self) -> float:
+        """Handshakes a second. The slowest hundredth is left out: in one of them the machine may
+        have done something else for as long as all the others took."""
+        kept = self.connect_ms[: max(1, len(self.connect_ms) * 99 // 100)]
+        return 1000 * len(kept) / sum(kept) if kept else 0.0
+
+    def quantile(self, fraction: float) -> float:
+        """The nearest-rank quantile of the handshakes, in milliseconds; 0 without any."""
+        last = len(self.connect_ms) - 1
+        return self.connect_ms[min(last, int(fraction * (last + 1)))] if last >= 0 else 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Rest:
-    """A policy while nothing happens. fates: of all connections; seen: of those that were
-    answered. predicted: share by pod. p_value: of a chi-square test of the pods' counts against it.
-    hops: cluster nodes crossed, with counts. speed: through the balancer."""
+    """A policy while nothing happens. fates: of all connections, as far as the client can tell
+    (MIXED: no answer); seen: of those that were answered. predicted: share by pod, of all that
+    are ready. p_value: the least of those of the pods' counts (chi-square) and of what nobody
+    answered (binomial). hops: cluster nodes crossed, with counts. speed: through
+    the balancer."""
 
     policy: Policy
     fates: Mapping[Fate, int]
@@ -65,6 +78,11 @@ class Rest:
         for seen, count in self.seen.items():
             found[seen.pod] += count
         return found
+
+    @property
+    def agree(self) -> bool:
+        """Whether the shares are not too unlikely by their prediction."""
+        return self.p_value >= SIGNIFICANCE
 
     @property
     def imbalance(self) -> float:
@@ -104,7 +122,8 @@ class Judged(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Disturbance:
     """A policy while something broke. subject: what it happened to. expected: predicted phases, as
-    of `Failover`; none where nothing but `no loss` or `some loss` can be predicted."""
+    of `Failover`; foretold: what is predicted in words, where there are none. judged: against the
+    phases, or against an end of all loss."""
 
     policy: Policy
     event: Event
@@ -112,8 +131,13 @@ class Disturbance:
     samples: tuple[Sample, ...]
     marks: tuple[Mark, ...]
     expected: tuple[Phase, ...] = ()
+    foretold: str = ""
     judged: tuple[Judged, ...] = ()
-    agree: bool = True
+
+    @property
+    def agree(self) -> bool:
+        """Whether nothing that was seen is too unlikely."""
+        return all(one.p_value >= SIGNIFICANCE for one in self.judged)
 
     @property
     def after(self) -> tuple[Sample, ...]:
@@ -132,20 +156,24 @@ class Disturbance:
         return (lost[0].at, lost[-1].at) if lost else None
 
     @property
-    def answered(self) -> Mapping[str, int]:
-        """Who answered from the event on, with counts."""
-        return Counter(sample.pod for sample in self.after if sample.pod)
+    def instead(self) -> Mapping[str, int]:
+        """Who answered between the first loss and the last, with counts; without any, from the
+        event on."""
+        first, last = self.window or (0.0, math.inf)
+        return Counter(s.pod for s in self.after if s.pod and first <= s.at <= last)
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Everything. direct: the pods dialled without a Service, as the measure of speed."""
+    """Everything. direct: the pods dialled without a Service, as the measure of speed. trials: the
+    rows of an experiment with the same pods, behind which the claims about single flows stand."""
 
     setup: Setup
     version: KubeVersion
     direct: Speed
     rest: tuple[Rest, ...]
     disturbances: tuple[Disturbance, ...]
+    trials: tuple[Trial, ...]
     claims: tuple[Claim, ...]
     elapsed: float
     notes: tuple[str, ...] = ()
@@ -153,9 +181,31 @@ class Comparison:
     @property
     def agree(self) -> bool:
         """Whether everything that was predicted was seen, within the sampling error."""
-        likely = all(one.p_value >= SIGNIFICANCE for one in self.rest)
-        return likely and all(one.agree for one in self.disturbances)
+        return not self.disagreements
+
+    @property
+    def disagreements(self) -> Sequence[Rest | Disturbance | Trial]:
+        """What was seen and too unlikely by its prediction."""
+        return [one for one in self.predictions if not one.agree]
+
+    @property
+    def predictions(self) -> Sequence[Rest | Disturbance | Trial]:
+        """All that was predicted, and seen or not."""
+        return [*self.rest, *self.disturbances, *self.trials]
+
+    def usual_window(self, one: Disturbance) -> float | None:
+        """When the last loss would be with the node grace that Kubernetes has if nobody says
+        otherwise, in seconds; None where the grace has no part in it."""
+        waited = any(p.until == self.setup.grace and p.lost for p in one.expected)
+        if one.window is None or not waited:
+            return None
+        return one.window[1] - self.setup.grace + USUAL_GRACE
 
 
+USUAL_GRACE = 50.0
+"""Seconds until a silent node's pods are unready with Kubernetes' own settings (semantics §14)."""
 SIGNIFICANCE = 1e-3
 """A difference that chance makes less often than this is a disagreement."""
+STRAY = 0.01
+"""The part of connections that a machine which has other things to do may lose by itself: where
+nothing is predicted to be lost, only more than this counts."""

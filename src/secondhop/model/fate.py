@@ -33,7 +33,8 @@ class Backend:
     """A pod that may answer.
 
     address: `ip:port`. share: of fresh connections, 0..1. source_ip: what the pod sees.
-    hops: cluster nodes the request crosses after entering; the entry node counts 1.
+    hops: cluster nodes the request crosses after entering; the entry node counts 1. 0 where a pod
+    dials itself.
     """
 
     pod: str
@@ -116,10 +117,11 @@ class Trial:
     def agree(self) -> bool:
         """As judged. Else: same fate and, of a health check, same answer; every (pod, source
         address) seen was predicted; a predicted one that was not seen counts against it only if
-        missing it by chance had probability below 1e-5."""
+        missing it by chance had probability below 1e-5. So it is with either part of a fate
+        predicted as mixed."""
         if self.judged is not None:
             return self.judged
-        if (self.predicted.fate, self.predicted.http) != (self.observed.fate, self.observed.http):
+        if not self._same_fate or self.predicted.http != self.observed.http:
             return False
         expected = {Seen(b.pod, str(b.source_ip)): b.share for b in self.predicted.backends}
         if not self.observed.seen.keys() <= expected.keys():
@@ -130,3 +132,11 @@ class Trial:
             for pair, share in expected.items()
             if pair not in self.observed.seen
         )
+
+    @property
+    def _same_fate(self) -> bool:
+        if self.predicted.fate is not Fate.MIXED or self.observed.fate is Fate.MIXED:
+            return self.predicted.fate is self.observed.fate
+        answered = sum(backend.share for backend in self.predicted.backends)
+        parts = {Fate.DELIVERED: answered, Fate.DROPPED: 1 - answered}
+        return parts.get(self.observed.fate, 0.0) ** self.observed.attempts >= 1e-5

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from ipaddress import ip_address
 from typing import NamedTuple
 
 from ..errors import UsageError
@@ -16,6 +17,7 @@ from .routing import Exit, Place, Routes
 from .verdict import Action, KubeProxy, Packet, Verdict
 
 ROUTER = "the router"
+_LOOPBACK = {4: ip_address("127.0.0.1"), 6: ip_address("::1")}
 FLANNEL = "flannel --ip-masq: between pods and the outside the node lends its address"
 
 
@@ -62,7 +64,8 @@ class Delivery:
 class Trail:
     """What happened to a flow.
 
-    origin: the packet as the sender made it. where, why: who ended it, and a clause saying why.
+    origin: the packet as the sender made it. hops: none where it met no node. where, why: who ended
+    it, and a clause saying why.
     routed: whether the flow's `via` mattered. certainty: see Outcome.
     """
 
@@ -162,6 +165,8 @@ class _Walk:
         """From the sender to the end."""
         if self.sender is None:
             return self._at_router()
+        if self.is_pod and self._to_itself():
+            return self._inside()
         if self.made_here:
             own = self.routes.own_source(self.sender, self.packet.destination)
             if own is None:
@@ -169,6 +174,33 @@ class _Walk:
                 return self._end(Fate.UNROUTABLE, self.sender.name, why)
             self.packet = self.origin = replace(self.packet, source=own)
         return self._at(self.sender)
+
+    def _to_itself(self) -> bool:
+        to = self.packet.destination
+        return to.is_loopback or to == self.packet.source
+
+    def _inside(self) -> Trail:
+        """What a pod sends to itself goes by the loopback device of its own namespace, where there
+        are no rules and no node."""
+        own, packet = self.packet.source, self.packet
+        if packet.destination.is_loopback:
+            self.packet = self.origin = replace(packet, source=_LOOPBACK[own.version])
+        where = f"pod {self.flow.source.name}"
+        endpoint = self.paths.listeners.get((own, packet.port, packet.protocol))
+        if endpoint is None:
+            why = f"nothing in it is known to listen on {packet.port}/{packet.protocol}"
+            return self._end(_refusal(packet), where, why)
+        delivery = Delivery(
+            endpoint,
+            self.routes.place(endpoint),
+            Exit("lo", None),
+            self.packet.source,
+            False,
+            "",
+            True,
+        )
+        why = "the pod dials itself: the packet never leaves it, and no rule of a node sees it"
+        return self._end(Fate.DELIVERED, where, why, (delivery,))
 
     def _at_router(self) -> Trail:
         """The router knows the nodes' addresses, and sends the rest to `via` if there is one."""
@@ -181,10 +213,10 @@ class _Walk:
                 why = f"it knows no way to {packet.destination}"
                 if self.paths.proxy.is_inside(packet.destination):
                     why += ", which exists only inside the cluster"
-                return self._end(Fate.UNROUTABLE, ROUTER, why)
+                return self._told_by_router(Fate.UNROUTABLE, ROUTER, why)
             node = self.paths.node(self.flow.via)
         if any(hop.by_via and hop.node is node and hop.packet == packet for hop in self.hops):
-            return self._end(Fate.LOOP, node.name, self.hops[-1].verdict.why)
+            return self._told_by_router(Fate.LOOP, node.name, self.hops[-1].verdict.why)
         # §13.9-10: IPv4 refuses a packet from the wire that bears the receiver's own address. IPv6
         # lets it circle, but the final error goes to that address: a masqueraded pod never hears.
         returned = self.hops and self.routes.is_local(node, packet.source)
@@ -196,6 +228,14 @@ class _Walk:
                 why += " until its hop limit ends, of which the pod never hears"
             return self._end(Fate.DROPPED, node.name, why)
         return self._at(node)
+
+    def _told_by_router(self, fate: Fate, where: str, why: str) -> Trail:
+        """The router's ICMP tells the sender; not a pod that nobody has masqueraded, to which the
+        router knows no way. In a loop it is the router that finds a pod's packet too old."""
+        if self.routes.pod_host(self.packet.source) is None:
+            return self._end(fate, where, why)
+        why += "; the pod never hears of it: the router knows no way to its address"
+        return self._end(Fate.DROPPED, where, why)
 
     def _at(self, node: Node) -> Trail:
         """The packet is at a node: kube-proxy first, then the node's own sockets and routes."""
@@ -272,9 +312,7 @@ class _Walk:
             or packet.destination in self.paths.pod_addresses
         ):
             return self._end(Fate.UNROUTABLE, node.name, f"no pod has {packet.destination}")
-        # Of the transports only UDP cannot refuse by itself: the kernel sends port-unreachable.
-        fate = Fate.REJECTED if packet.protocol == "UDP" else Fate.CLOSED
-        return self._end(fate, node.name, verdict.why)
+        return self._end(_refusal(packet), node.name, verdict.why)
 
     def _end(
         self,
@@ -308,3 +346,9 @@ class _Walk:
             return None
         name = hop.verdict.match.target.name
         return placements.same_fate([name], hop.node if hop.verdict.by_node else None)
+
+
+def _refusal(packet: Packet) -> Fate:
+    """What becomes of a packet that nobody listens for. Of the transports only UDP cannot refuse by
+    itself: the kernel sends port-unreachable."""
+    return Fate.REJECTED if packet.protocol == "UDP" else Fate.CLOSED

@@ -11,17 +11,14 @@ from typing import NamedTuple, TypeAlias
 
 from ..model.cluster import Cluster, Node, Service, ServicePortName
 from ..model.placement import Certainty, Outlook
-from ..model.workload import HOSTNAME, Spread, Workload
+from ..model.workload import Spread, Workload
+from .anywhere import even_up_to, over_any_nodes, somewhere_at_all
 from .balancers import Balancer
 from .reach import Reach, reach, wider
+from .remedy import remedy
 from .services import as_read
 
 _MOST_JOINED = 10  # workloads of one service port that are matched with nodes subset by subset
-
-SPREAD = (
-    "a topologySpreadConstraint on kubernetes.io/hostname (maxSkew: 1, whenUnsatisfiable:"
-    " DoNotSchedule)"
-)
 
 Class: TypeAlias = tuple[str | None, ...]
 """What a node is to each of some workloads: the zone it counts in (empty where zones do not
@@ -70,7 +67,7 @@ class Placements:
             return None
         settled = self.settled(name)
         if not _nodes_known(workloads):
-            return _over_any_nodes(workloads)
+            return over_any_nodes(workloads)
         key = (_key(workloads), tuple(sorted(settled.items())))
         found = self._outlooks.get(key)
         if found is None:
@@ -88,7 +85,7 @@ class Placements:
         if node.name in self.settled(name):
             return "certain"
         if not _nodes_known(workloads):
-            return "certain" if _even_up_to(workloads) is None else "possible"
+            return "certain" if even_up_to(workloads) is None else "possible"
         grouped = self._group(workloads)
         return _lit(grouped.reaches, grouped.of[node.name])
 
@@ -110,7 +107,7 @@ class Placements:
         """Whether any node has a pod of the port, of which some are not placed."""
         workloads = self._backing[name]
         if not _nodes_known(workloads):
-            return _somewhere_at_all(workloads)
+            return somewhere_at_all(workloads)
         return _somewhere(self._group(workloads).reaches, self.settled(name))
 
     def settled(self, name: ServicePortName) -> Counter[str]:
@@ -172,7 +169,7 @@ class Placements:
         )
         if empty == "impossible":
             return outlook
-        return replace(outlook, remedy=_remedy(workloads, outlook.never, len(self.cluster.nodes)))
+        return replace(outlook, remedy=remedy(workloads, outlook.never, len(self.cluster.nodes)))
 
     def _join(self, parts: list[tuple[str, ...]]) -> tuple[str, ...]:
         """The names of several classes of nodes; one tuple for equal questions."""
@@ -278,89 +275,8 @@ def _somewhere(reaches: Sequence[Reach], settled: Counter[str]) -> Certainty:
     return "possible" if any(r.nodes for r in reaches) else "impossible"
 
 
-def _somewhere_at_all(workloads: Sequence[Workload]) -> Certainty:
-    return "possible" if all(workload.loose for workload in workloads) else "certain"
-
-
 def _concentration(reaches: Sequence[Reach], settled: Counter[str]) -> float:
     found = [r.concentration for r in reaches if r.nodes]
     if settled:
         found.append(1 / (min(settled.values()) * len(settled)))
     return max(found, default=1.0)
-
-
-def _over_any_nodes(workloads: Sequence[Workload]) -> Outlook:
-    """Where no nodes are known: any number of them, of which at least one takes the pods."""
-    daemon = any(workload.replicas is None for workload in workloads)
-    counts = [workload.replicas or 0 for workload in workloads]
-    even_up_to = _even_up_to(workloads)
-    return Outlook(
-        least=sum(map(_least_anywhere, workloads)),
-        most=sum(counts),
-        wanted=None if daemon else sum(counts),
-        empty="impossible" if even_up_to is None else "possible",
-        anywhere=_somewhere_at_all(workloads),
-        nodes_known=False,
-        even_up_to=even_up_to,
-        short_above=None if daemon else sum(counts),
-        concentration=max(map(_concentration_anywhere, workloads)),
-        crowded=sum(counts),
-        host_network=any(w.host_network for w in workloads),
-        remedy="" if even_up_to is None else _remedy(workloads, (), 0),
-    )
-
-
-def _even_up_to(workloads: Sequence[Workload]) -> int | None:
-    """With how many equal nodes none is without a pod for certain; None: with any number."""
-    each = [_alone_even_up_to(workload) for workload in workloads]
-    return None if None in each else max(number or 0 for number in each)
-
-
-def _alone_even_up_to(workload: Workload) -> int | None:
-    if workload.choosy or workload.loose or wider(workload) is not None:
-        return 0
-    if workload.replicas is None:
-        return None
-    room = _room(workload)
-    return -(-workload.replicas // room) if room else 1
-
-
-def _room(workload: Workload) -> int:
-    """Pods that a node takes while another is empty; 0: any number."""
-    skews = [spread.max_skew for spread in workload.spreads if spread.key == HOSTNAME]
-    return 1 if workload.alone else min(skews, default=0)
-
-
-def _least_anywhere(workload: Workload) -> int:
-    """Pods that find a node if there is one at least that takes them."""
-    if workload.loose:
-        return 0
-    held = any(s.key != HOSTNAME or s.min_domains > 1 for s in workload.spreads)
-    one = workload.replicas is None or workload.alone or held
-    return 1 if one else workload.replicas or 0
-
-
-def _concentration_anywhere(workload: Workload) -> float:
-    """All on one node they share alike, and on two at most one is alone."""
-    return 0.5 if _least_anywhere(workload) > 1 else 1.0
-
-
-def _remedy(workloads: Sequence[Workload], never: Sequence[str], nodes: int) -> str:
-    """What would make it certain that no node is without a pod. never: the nodes that take none;
-    nodes: how many there are, 0 where that is not known."""
-    replicas = max(workload.replicas or 0 for workload in workloads)
-    wishes = []
-    if all(workload.replicas is not None for workload in workloads):
-        wishes.append("a DaemonSet")
-    choosy = bool(never) or any(workload.choosy for workload in workloads)
-    if wishes and not choosy and not any(w.loose or wider(w) for w in workloads):
-        many = f"at least {nodes} replicas" if nodes else "at least as many replicas as nodes"
-        evenly = any(_room(workload) == 1 for workload in workloads)
-        needs = [] if nodes and replicas >= nodes else [many]
-        wishes.append(" with ".join(needs if evenly else [*needs, SPREAD]) or many)
-    wish = ", or ".join(wishes)
-    if not choosy:
-        return wish or "nothing that keeps its pods off a node (host ports, anti-affinity)"
-    where = "every node" if not never else ", ".join(never[:3]) + (" …" if len(never) > 3 else "")
-    admitting = f"a nodeSelector and tolerations that let pods go to {where}"
-    return f"{wish} with {admitting}" if wish else admitting

@@ -129,6 +129,7 @@ class ServiceTable:
         self.by_cluster_ip: dict[Address, Service] = {}
         self.by_proxied_ip: dict[Address, Service] = {}
         self.by_health_port: dict[tuple[Family, int], list[Target]] = {}
+        self._guarded_first = cluster.proxy.mode == "nftables"
         for service in cluster.services:
             if service.type == "ExternalName" or service.proxy_name is not None:
                 continue
@@ -144,10 +145,12 @@ class ServiceTable:
 
     def _add(self, target: Target, cluster_ip: Address) -> None:
         port, protocol = target.port, target.port.protocol
-        claims: list[tuple[Address, Entrance]] = [(cluster_ip, "clusterIP")]
-        claims += [(ip, "externalIP") for ip in target.external_ips]
-        claims += [(ip, "loadBalancerIP") for ip in target.vips]
-        for ip, entrance in claims:
+        # An address that is both: nftables asks the source ranges before anything, and iptables has
+        # the external IP's rule first (§3.4).
+        outside: list[tuple[Address, Entrance]] = [(ip, "externalIP") for ip in target.external_ips]
+        vips: list[tuple[Address, Entrance]] = [(ip, "loadBalancerIP") for ip in target.vips]
+        both = [*vips, *outside] if self._guarded_first else [*outside, *vips]
+        for ip, entrance in [(cluster_ip, "clusterIP"), *both]:
             self.by_address.setdefault((ip, port.port, protocol), Match(target, entrance))
         if port.node_port:
             key = (target.family, port.node_port, protocol)

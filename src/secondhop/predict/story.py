@@ -35,7 +35,6 @@ def outcome(trail: Trail) -> Outcome:
     """The prediction with its reason, without steps."""
     answered = [d for d in trail.deliveries if d.answered]
     share = 1 / len(trail.deliveries) if answered else 0.0
-    entry = trail.hops[-1].node if trail.hops else None
     backends = tuple(
         Backend(
             d.endpoint.pod,
@@ -43,13 +42,20 @@ def outcome(trail: Trail) -> Outcome:
             d.place.label,
             share,
             d.source,
-            1 if d.place.node is entry else 2,
+            _crossed(trail, d),
         )
         for d in answered
     )
     kept = all(d.source == trail.origin.source for d in answered)
     client_ip: ClientIP | None = ("kept" if kept else "replaced") if answered else None
     return Outcome(trail.fate, reason(trail), client_ip, backends, (), trail.http, trail.certainty)
+
+
+def _crossed(trail: Trail, delivery: Delivery) -> int:
+    """The nodes from the one that chose the pod on."""
+    if not trail.hops:
+        return 0
+    return 1 if delivery.place.node is trail.hops[-1].node else 2
 
 
 def reason(trail: Trail) -> str:
@@ -59,6 +65,8 @@ def reason(trail: Trail) -> str:
     if trail.http is not None:
         status, ready = trail.http
         return f"the health check of {trail.where} answers {status}, localEndpoints: {ready}"
+    if not trail.hops:
+        return trail.why
     hop, deliveries = trail.hops[-1], trail.deliveries
     chosen = f"{_fallback(hop, deliveries)}{_destination(hop, deliveries)}"
     return f"{chosen}{_source_seen(trail, hop, deliveries)}"

@@ -15,6 +15,8 @@ from ..model.comparison import Disturbance
 _WIDTH, _NARROW = 640, 460
 _LEFT, _RIGHT, _TOP, _BOTTOM = 52, 14, 14, 34
 _BAR, _GAP = 20, 8
+_ROW, _LETTER = 14, 8.4
+_LONGEST, _LABEL = 15, 62
 
 
 class Bar(NamedTuple):
@@ -26,10 +28,10 @@ class Bar(NamedTuple):
     style: str
 
 
-def bars(of: Sequence[Bar], title: str) -> str:
-    """Horizontal bars with their fractions; a tick where the prediction is."""
-    label = 8 + 6.6 * max(len(bar.name) for bar in of)
-    most = max(max(bar.value, bar.predicted or 0) for bar in of) or 1
+def bars(of: Sequence[Bar], most: float, title: str) -> str:
+    """Horizontal bars with their fractions; a tick where the prediction is. most: the fraction that
+    is as wide as the chart, so that several have one scale."""
+    label = 12 + _LETTER * max(len(bar.name) for bar in of)
     span = _NARROW - label - 64
     parts = []
     for number, bar in enumerate(of):
@@ -41,7 +43,8 @@ def bars(of: Sequence[Bar], title: str) -> str:
             f'<rect class="{bar.style}" x="{label:.1f}" y="{y}" width="{width:.1f}"'
             f' height="{_BAR}" rx="2"/>'
         )
-        parts.append(_text(label + width + 6, middle, f"{100 * bar.value:.1f} %"))
+        reach = label + span * max(bar.value, bar.predicted or 0) / most
+        parts.append(_text(reach + 6, middle, f"{100 * bar.value:.1f}%"))
         if bar.predicted is not None:
             x = label + span * bar.predicted / most
             parts.append(_line(x, y - 3, x, y + _BAR + 3, "tick"))
@@ -64,12 +67,15 @@ def distribution(of: Mapping[str, tuple[Sequence[float], str]], title: str) -> s
 
     parts = [
         _line(_LEFT, y(part), _WIDTH - _RIGHT, y(part), "grid")
-        + _text(_LEFT - 6, y(part) + 4, f"{100 * part:.0f} %", "end")
+        + _text(_LEFT - 6, y(part) + 4, f"{100 * part:.0f}%", "end")
         for part in (0, 0.25, 0.5, 0.75, 0.99)
     ]
+    end = 0.0
     for value in _decades(low, high):
         parts.append(_line(x(value), _TOP, x(value), height - _BOTTOM, "grid"))
-        parts.append(_text(x(value), height - _BOTTOM + 16, f"{value:g} ms", "middle"))
+        if x(value) - end > _LABEL:
+            parts.append(_text(x(value), height - _BOTTOM + 16, f"{value:g} ms", "middle"))
+            end = x(value)
     for ordered, style in of.values():
         points = (
             f"{x(value):.1f},{y((n + 1) / len(ordered)):.1f}" for n, value in _thinned(ordered, 300)
@@ -80,43 +86,60 @@ def distribution(of: Mapping[str, tuple[Sequence[float], str]], title: str) -> s
 
 
 def timeline(one: Disturbance, step: float, title: str) -> str:
-    """What was answered and what was lost, in bins of so many seconds; the prediction as a line,
-    what was noticed as marks."""
-    height, top = 210, _TOP + 14 * len(one.marks)
+    """What was answered and what was lost, in bins of so many seconds; the prediction as a line;
+    what was noticed as lines with the marks' numbers, from 1."""
     first = math.floor(one.samples[0].at / step) if one.samples else 0
     last = math.floor(one.samples[-1].at / step) + 1 if one.samples else 1
     bins = {number: [0, 0] for number in range(first, last)}
     for sample in one.samples:
         bins[math.floor(sample.at / step)][0 if sample.pod else 1] += 1
-    most = max((sum(counts) for counts in bins.values()), default=1) or 1
 
     def x(at: float) -> float:
         return _LEFT + (_NARROW - _LEFT - _RIGHT) * (at / step - first) / (last - first)
 
-    def y(part: float) -> float:
-        return top + (height - top - _BOTTOM) * (1 - part)
+    levels = _levels([x(mark.at) for mark in one.marks])
+    top = 8 + _ROW * (max(levels, default=-1) + 1)
+    height = top + 150 + _BOTTOM
 
-    parts = [_text(_LEFT - 6, y(part) + 4, f"{100 * part:.0f} %", "end") for part in (0, 0.5, 1)]
+    def y(part: float) -> float:
+        return top + 150 * (1 - part)
+
+    parts = [
+        _line(_LEFT, y(part), _NARROW - _RIGHT, y(part), "grid")
+        + _text(_LEFT - 6, y(part) + 4, f"{100 * part:.0f}%", "end")
+        for part in (0, 0.5, 1)
+    ]
     for number, (good, bad) in bins.items():
         left, right = x(number * step) + 0.5, x((number + 1) * step) - 0.5
         for style, count, under in (("lost", bad, 0), ("good", good, bad)):
             if count:
-                upper, lower = y((under + count) / most), y(under / most)
+                upper, lower = y((under + count) / (good + bad)), y(under / (good + bad))
                 parts.append(
                     f'<rect class="{style}" x="{left:.1f}" y="{upper:.1f}"'
                     f' width="{right - left:.1f}" height="{lower - upper:.1f}"/>'
                 )
+    parts.append(_line(x(0), top - 4, x(0), y(0), "event"))
     parts += _predicted(one, last * step, x, y)
-    for number, mark in enumerate(one.marks):
-        if first * step <= mark.at <= last * step:
-            beside = "end" if x(mark.at) > _NARROW / 2 else "start"
-            shift = -5 if beside == "end" else 5
-            parts.append(_line(x(mark.at), _TOP + 14 * number, x(mark.at), y(0), "mark"))
-            parts.append(_text(x(mark.at) + shift, _TOP + 14 * number + 8, mark.what, beside))
-    every = max(1, round((last - first) * step / 10))
-    for second in range(math.ceil(first * step), math.floor(last * step) + 1, every):
-        parts.append(_text(x(second), height - _BOTTOM + 16, f"{second} s", "middle"))
+    for number, (mark, level) in enumerate(zip(one.marks, levels, strict=True), 1):
+        under = 12 + _ROW * level
+        parts.append(_line(x(mark.at), under + 3, x(mark.at), y(0), "mark"))
+        parts.append(_text(x(mark.at), under, str(number), "middle", "name"))
+    every = max(1, math.ceil((last - first) * step / 8))
+    for second in range(math.ceil(first * step), math.floor(last * step) + 1):
+        if second % every == 0:
+            parts.append(_text(x(second), height - _BOTTOM + 16, f"{second} s", "middle"))
     return _svg("".join(parts), height, title, _NARROW)
+
+
+def _levels(places: Sequence[float]) -> list[int]:
+    """The lowest row for each label on which it does not touch the one before."""
+    ends: list[float] = []
+    found = []
+    for place in places:
+        level = next((n for n, end in enumerate(ends) if place - end >= _ROW), len(ends))
+        ends[level:] = [place, *ends[level + 1 :]]
+        found.append(level)
+    return found
 
 
 def layers(columns: Sequence[Sequence[tuple[str, str, str]]], title: str) -> str:
@@ -143,8 +166,8 @@ def layers(columns: Sequence[Sequence[tuple[str, str, str]]], title: str) -> str
             parts.append(
                 f'<rect class="box" x="{x - width * 0.42:.1f}" y="{y - 20:.1f}"'
                 f' width="{width * 0.84:.1f}" height="40" rx="4"/>'
-                + _text(x, y - 3, name, "middle", "name")
-                + _text(x, y + 12, below, "middle")
+                + _text(x, y - 3, _cut(name), "middle", "name")
+                + _text(x, y + 12, _cut(below), "middle")
             )
     return _svg("".join(parts), height, title)
 
@@ -184,6 +207,11 @@ def _legend(entries: Sequence[tuple[str, str]], y: float) -> str:
         parts.append(_text(x + 18, y + 10, name))
         x += 34 + 7 * len(name)
     return "".join(parts)
+
+
+def _cut(name: str) -> str:
+    """The end of a name that is too long for its box."""
+    return name if len(name) <= _LONGEST else "…" + name[1 - _LONGEST :]
 
 
 def _text(x: float, y: float, text: str, anchor: str = "start", style: str = "") -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 import textwrap
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import zip_longest
@@ -12,6 +14,7 @@ from ..model.inference import Inference
 from ..model.version import KubeVersion
 
 WIDTH = 100
+_NARROWEST = 60
 FEW = 3
 """Names that are told; of more only the number is."""
 _GAP = 2
@@ -52,11 +55,19 @@ def table(rows: Sequence[Sequence[str]], reasons: Sequence[str]) -> list[str]:
 
 
 def wrapped(text: str, indent: str = "  ", hanging: str | None = None) -> list[str]:
-    """Lines of at most WIDTH; hanging: the indent from the second on, if it is another."""
+    """Lines of at most WIDTH, or of a narrower terminal; hanging: the indent from the second on, if
+    it is another."""
     later = indent if hanging is None else hanging
     return textwrap.wrap(
-        text, WIDTH, initial_indent=indent, subsequent_indent=later, break_on_hyphens=False
+        text, _width(), initial_indent=indent, subsequent_indent=later, break_on_hyphens=False
     )
+
+
+def _width() -> int:
+    """Columns for sentences. Tables keep theirs: a broken address cannot be copied."""
+    if not sys.stdout.isatty():
+        return WIDTH
+    return max(_NARROWEST, min(WIDTH, shutil.get_terminal_size((WIDTH, 0)).columns))
 
 
 def of_version(version: KubeVersion) -> str:

@@ -9,7 +9,7 @@ from ..model.cluster import Service
 from ..model.fate import Fate, Observation
 from ..model.probing import Judged, Probe
 from ..model.version import KubeVersion
-from .json import quantile
+from .json.parts import quantile
 from .layout import FEW, WORDS, few, listed, of_version, table, wrapped
 
 _HEAD: tuple[str, ...] = ("ADDRESS", "ANSWER", "BY", "POD SAW", "MS", "FITS")
@@ -38,14 +38,22 @@ def _verdict(service: Service, found: Probe) -> str:
     reached = [row for row in rows if row.verdict != "not reached"]
     lost = [row for row in reached if row.tried.observed.fate is not Fate.DELIVERED]
     policy = service.external_traffic_policy
+    place = here(found)
     if not reached:
-        return f"{policy}: none of its {len(rows)} addresses can be reached from here"
+        return f"{policy}: none of its {len(rows)} addresses can be reached from {place}"
     served = len(reached) - len(lost)
-    told = f"{policy}: {served} of {len(reached)} addresses reached from here serve"
+    told = f"{policy}: {served} of {len(reached)} addresses reached from {place} serve"
     if not lost:
         return told
     words = listed(WORDS[row.tried.observed.fate] for row in lost)
     return f"{told}; {few(map(_address, lost), 'addresses')} not: {words}"
+
+
+def here(found: Probe) -> str:
+    """Where it was tried from: this machine, a node, or a pod on one."""
+    sources = {row.tried.flow.source for row in found.rows}
+    places = {s.node if s.kind == "node" else f"a pod on {s.node}" for s in sources if s.node}
+    return ", ".join(sorted(map(str, places))) or "here"
 
 
 def _fit(found: Probe) -> str:
@@ -59,7 +67,7 @@ def _fit(found: Probe) -> str:
     else:
         parts.append("There was nothing to compare")
     if counts["not reached"]:
-        parts.append(f"{counts['not reached']} not reached from here")
+        parts.append(f"{counts['not reached']} not reached from {here(found)}")
     return "; ".join(parts)
 
 

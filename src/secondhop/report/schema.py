@@ -6,7 +6,16 @@ import json
 from importlib.resources import files
 from typing import Any
 
-KINDS = ("Experiment", "Prediction", "Difference", "Check", "Trace", "Probe", "Diagnosis")
+KINDS = (
+    "Experiment",
+    "Prediction",
+    "Difference",
+    "Check",
+    "Comparison",
+    "Trace",
+    "Probe",
+    "Diagnosis",
+)
 _DEFINITIONS = "definitions"
 
 

@@ -466,3 +466,32 @@ def test_of_many_services_those_that_hang_on_places_are_named(
         "2 Services: 1 served through every entry or not, by placement (default/s0), 1 served"
         " through every entry (default/s1) (k8s 1.36)"
     )
+
+
+def test_a_service_without_its_workload_is_in_doubt(secondhop: Secondhop, tmp_path: Path) -> None:
+    alone = secondhop("explain", "-f", write(tmp_path / "a.json", service("web", node_port=30080)))
+    verdict = " ".join(alone.out.partition("\n\n")[0].split())
+    assert "In doubt, endpoints of default/web (none): the input has no pod of that" in verdict
+    file = write(tmp_path / "b.json", deployment("web", replicas=0), service("web"))
+    assert "In doubt" not in secondhop("explain", "svc/web", "-f", file).out
+
+
+def test_a_name_of_another_namespace(secondhop: Secondhop, tmp_path: Path) -> None:
+    shop, bank = service("web"), service("web", node_port=30081)
+    shop["metadata"]["namespace"], bank["metadata"]["namespace"] = "shop", "bank"
+    one = secondhop("explain", "svc/web", "-f", write(tmp_path / "1.json", shop))
+    assert one.err.endswith("\n  Did you mean -n shop?\n")
+    two = secondhop("explain", "svc/web", "-f", write(tmp_path / "2.json", shop, bank))
+    assert two.err.endswith("\n  It is in the namespaces shop, bank: say which with -n.\n")
+
+
+def test_a_namespace_does_not_make_names_alike(secondhop: Secondhop) -> None:
+    far, near = secondhop("explain", "svc/kubernetes"), secondhop("explain", "svc/trafic-test")
+    assert "There is default/traffic-test. Check the name" in far.err
+    assert "Did you mean default/traffic-test?" in near.err
+
+
+def test_a_service_as_two_words(secondhop: Secondhop) -> None:
+    done = secondhop("explain", "svc", "traffic-test")
+    assert done.code == 2
+    assert "A Service is one word, svc/NAME" in done.err

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from comparisons import comparison
 from jsonschema import Draft202012Validator
 
+from secondhop.report.comparison import as_json
 from secondhop.report.schema import KINDS, schema
 
 from .conftest import Secondhop
@@ -30,13 +32,20 @@ OUTPUTS = {
 MAPS = {
     ".observed.": {"fates", "backends", "sourceIPs", "hops"},
     ".shares.": {"entries", "pods", "lost"},
+    ".rest[": {"fates", "pods", "predictedShares", "hops"},
+    ".disturbances[": {"answeredMeanwhile"},
+    ".setup.": {"nodes"},
 }
 """Fields below these whose keys are data."""
 
 
-@pytest.fixture(scope="module", params=list(OUTPUTS))
+@pytest.fixture(scope="module", params=[*OUTPUTS, "compare"])
 def document(request: pytest.FixtureRequest) -> dict[str, Any]:
-    """What a verb prints. `run` and `doctor` speak even where there can be no lab."""
+    """What a verb prints. `run` and `doctor` speak even where there can be no lab; `compare`, which
+    takes its time, of measurements that are made up."""
+    if request.param == "compare":
+        made_up: dict[str, Any] = json.loads(as_json(comparison()))
+        return made_up
     code = "from secondhop.cli import main; main()"
     done = subprocess.run(
         [sys.executable, "-c", code, *OUTPUTS[request.param]],
@@ -119,7 +128,16 @@ def test_kinds_are_listed(secondhop: Secondhop) -> None:
     assert (
         secondhop("schema").out.split()
         == list(KINDS)
-        == ["Experiment", "Prediction", "Difference", "Check", "Trace", "Probe", "Diagnosis"]
+        == [
+            "Experiment",
+            "Prediction",
+            "Difference",
+            "Check",
+            "Comparison",
+            "Trace",
+            "Probe",
+            "Diagnosis",
+        ]
     )
 
 
@@ -132,7 +150,11 @@ def test_case_does_not_matter(secondhop: Secondhop) -> None:
     [
         ("Predictions", "Did you mean Prediction?"),
         ("diagnose", "Did you mean Diagnosis?"),
-        ("Lab", "There is Experiment, Prediction, Difference, Check, Trace, Probe, Diagnosis."),
+        (
+            "Lab",
+            "There is Experiment, Prediction, Difference, Check, Comparison, Trace, Probe,"
+            " Diagnosis.",
+        ),
     ],
 )
 def test_an_unknown_kind_is_refused(secondhop: Secondhop, kind: str, remedy: str) -> None:

@@ -5,7 +5,7 @@ from ipaddress import ip_address, ip_interface, ip_network
 import pytest
 
 from secondhop.errors import LabError
-from secondhop.lab.segments import mac, segments
+from secondhop.lab.segments import by_nic, mac, segments
 
 
 def wires(**machines: str) -> list[tuple[list[str], list[str]]]:
@@ -44,6 +44,15 @@ def test_a_third_machine_may_connect_two() -> None:
 
 def test_the_router_takes_the_highest_address_that_is_free() -> None:
     assert wires(a="10.0.0.254/24", b="10.0.0.253/24") == [(["a", "b"], ["10.0.0.252/24"])]
+
+
+def test_second_addresses_are_on_the_same_nic_and_other_subnets_on_nics_of_their_own() -> None:
+    given = ["10.0.0.1/24", "10.0.0.101/24", "100.64.0.1/24", "fd00::1/64", "fd00:9::1/64"]
+    assert [[str(one) for one in nic] for nic in by_nic(map(ip_interface, given))] == [
+        ["10.0.0.1/24", "10.0.0.101/24", "fd00::1/64"],
+        ["100.64.0.1/24"],
+        ["fd00:9::1/64"],
+    ]
 
 
 @pytest.mark.parametrize("alone", ["10.0.0.1/32", "fd00::1/128"])

@@ -12,6 +12,7 @@ import pytest
 from standin import StandIn
 
 from secondhop.errors import ClusterError
+from secondhop.live.failures import failure
 from secondhop.live.kubectl import PAGE, Access, Kubectl, Right
 
 PODS = Right("list", "pods")
@@ -79,6 +80,23 @@ def test_what_passes_is_asked_again(kubectl: StandIn, said: str) -> None:
         (f"{SERVER} (Forbidden): pods is forbidden: no", "Forbidden", "list pods at the cluster"),
         ("error: You must be logged in to the server (Unauthorized)", "Unauthorized", "Log in"),
         (
+            f'{SERVER} (Forbidden): error when retrieving: User "u" cannot get resource "pods" in'
+            ' API group "" in the namespace "shop"',
+            "Forbidden",
+            "not allowed (context x): get pods in namespace shop",
+        ),
+        (
+            f'{SERVER} (Forbidden): pods is forbidden: User "u" cannot list resource "pods" in API'
+            ' group "" at the cluster scope',
+            "Forbidden",
+            "not allowed (context x): list pods at the cluster scope\n",
+        ),
+        (
+            "Error from server: error dialing backend: dial tcp: lookup n1: no such host",
+            "Kubelet",
+            "that node's kubelet",
+        ),
+        (
             "Unable to connect to the server: getting credentials: exec: exit 1",
             "Unauthorized",
             "Log in again as you do for kubectl",
@@ -113,11 +131,38 @@ def test_a_slow_server_is_given_up(kubectl: StandIn, monkeypatch: pytest.MonkeyP
     assert kubectl.calls[0][0] == "--request-timeout=0.1s"
 
 
+def test_a_server_that_is_slow_to_fail_is_not_asked_again(kubectl: StandIn) -> None:
+    kubectl.faults([{"on": "pods", "sleep": 0.2, "says": "error: TLS handshake timeout"}])
+    with pytest.raises(ClusterError, match="TLS handshake timeout"):
+        Kubectl(Access(), seconds=0.1).listed(PODS, same)
+    assert len(kubectl.calls) == 1
+
+
 def test_without_kubectl_there_is_the_paste(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nonexistent")
     with pytest.raises(ClusterError, match="no kubectl on PATH") as caught:
         Kubectl(Access()).context()
     assert "secondhop explain -f -" in caught.value.remedy
+
+
+def test_a_kubectl_that_does_not_run_is_told(
+    kubectl: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (kubectl.bin / "kubectl").write_text("neither script nor program")
+    monkeypatch.setenv("PATH", str(kubectl.bin))
+    with pytest.raises(ClusterError, match="kubectl on PATH does not run: Exec format") as caught:
+        Kubectl(Access()).context()
+    assert "secondhop explain -f -" in caught.value.remedy
+
+
+@pytest.mark.parametrize("printed", ["hello", "[]", "{}"])
+def test_a_kubectl_that_is_none_is_told(kubectl: StandIn, printed: str) -> None:
+    (kubectl.bin / "kubectl").write_text(f"#!/bin/sh\necho '{printed}'\n")
+    one = Kubectl(Access())
+    for ask in (one.context, partial(one.listed, PODS, same)):
+        with pytest.raises(ClusterError, match="is no answer to") as caught:
+            ask()
+        assert "kubectl version" in caught.value.remedy
 
 
 def test_the_context_is_the_one_named(kubectl: StandIn, tmp_path: Path) -> None:
@@ -126,13 +171,23 @@ def test_the_context_is_the_one_named(kubectl: StandIn, tmp_path: Path) -> None:
     assert kubectl.calls[0][:2] == ["--context=b; rm -rf /", f"--kubeconfig={tmp_path}/a file"]
 
 
-def test_what_looks_like_a_secret_is_not_repeated(kubectl: StandIn) -> None:
-    said = "error: exec plugin: request with Authorization: Bearer abc.def failed, token=xyz"
-    kubectl.faults([{"on": "pods", "says": said}])
-    with pytest.raises(ClusterError) as caught:
+@pytest.mark.parametrize(
+    "secret",
+    [
+        "Authorization: Bearer abc.def",
+        "Authorization: Basic abc.def",
+        "token=abc.def",
+        "access_token: abc.def",
+        '{"client_secret":"abc.def"}',
+        "POST https://bob:abc.def@10.0.0.1/login",
+        "got eyJabc.def.ghi from it",
+    ],
+)
+def test_what_looks_like_a_secret_is_not_repeated(kubectl: StandIn, secret: str) -> None:
+    kubectl.faults([{"on": "pods", "says": f"error: exec plugin: {secret} failed"}])
+    with pytest.raises(ClusterError, match="exec plugin") as caught:
         Kubectl(Access()).listed(PODS, same)
-    assert "abc.def" not in str(caught.value)
-    assert "xyz" not in str(caught.value)
+    assert "abc" not in str(caught.value)
 
 
 def test_an_interrupt_ends_every_kubectl(kubectl: StandIn) -> None:
@@ -149,3 +204,8 @@ def test_an_interrupt_ends_every_kubectl(kubectl: StandIn) -> None:
     with pytest.raises(KeyboardInterrupt):
         one.together(*[partial(one.listed, PODS, same)] * 2)
     assert not one._running
+
+
+def test_no_current_context_is_said_in_our_words() -> None:
+    said = failure("error: current-context must exist in order to minify", "read", None, 30)
+    assert str(said).splitlines()[0] == "kubectl has no current context, so no cluster is meant"

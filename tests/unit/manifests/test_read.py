@@ -85,6 +85,20 @@ def test_what_cannot_be_read_names_its_line(text: str, complaint: str) -> None:
     assert only.split(":")[0] == complaint.split(":")[0]
 
 
+def test_what_a_pipe_brings_is_told_by_what_came_before_it() -> None:
+    with pytest.raises(ManifestError, match=r"add `-o yaml` to that command"):
+        read_files(["-"], io.StringIO("NAME  TYPE\nweb  NodePort\n"))
+    with pytest.raises(ManifestError, match="look at what the command before the pipe says"):
+        read_files(["-"], io.StringIO(""))
+    with pytest.raises(ManifestError, match="curl -L https://example"):
+        read_files(["https://example.com/web.yaml"])
+
+
+def test_a_template_is_named() -> None:
+    with pytest.raises(ManifestError, match=r"a template with `{{ }}` must be rendered first"):
+        read_text("replicas: {{ .Values.replicas }}", "f")
+
+
 def test_a_tab_is_named() -> None:
     with pytest.raises(ManifestError, match="This line holds a tab: indent with spaces"):
         read_text("a:\n\tb: 1", "f")

@@ -44,6 +44,33 @@ MODES = pytest.mark.parametrize("mode", ["iptables", "nftables"])
 
 @MODES
 @pytest.mark.parametrize(
+    ("sent", "expected"),
+    [
+        (flow(pod(GZ1, 2), "127.0.0.1"), "127.0.0.1"),
+        (flow(pod(GZ1, 2), "127.1.2.3"), "127.0.0.1"),
+        (flow(pod(GZ1, 2), "10.42.0.2"), "10.42.0.2"),
+        (flow(pod(GZ1, 2), "127.0.0.1", port=81), "closed"),
+        (flow(pod(GZ1, 2), "10.42.0.2", port=81), "closed"),
+        (flow(pod(GZ1, 2), "127.0.0.1", port=NODE_PORT), "closed"),
+        (flow(pod(GZ1, 2), "127.0.0.1", protocol="UDP"), "rejected"),
+        (flow(pod(GZ1, 3), "127.0.0.1"), "closed"),
+        (flow(pod(GZ1, 2, 6), "::1"), "::1"),
+        (flow(pod(GZ1, 2, 6), "fd00:10:42::2"), "fd00:10:42::2"),
+    ],
+)
+def test_what_a_pod_sends_to_itself_stays_inside(
+    mode: ProxyMode, sent: Flow, expected: str
+) -> None:
+    made = cluster(endpoint(GZ1), endpoint(GZ1, family=6), mode=mode, **V6)
+    told = predict(made, sent)
+    seen = [str(backend.source_ip) for backend in told.backends]
+    assert (seen or [told.fate]) == [expected]
+    assert [backend.hops for backend in told.backends] == [0] * len(seen)
+    assert {step.node for step in told.steps} == {f"pod {sent.source.name}"}
+
+
+@MODES
+@pytest.mark.parametrize(
     ("policy", "sent", "expected"),
     [
         # §4.5 with the endpoint on xjp1 only
@@ -229,9 +256,13 @@ def test_loops_and_martians(mode: ProxyMode, source: Source, via: Any, expected:
     assert fates(there, flow(source, to, via=via)) == expected
 
 
-def test_an_unmasqueraded_pod_circles_until_its_hops_run_out() -> None:
+def test_an_unmasqueraded_pod_never_hears_of_the_routers_icmp() -> None:
+    """It circles until its hops run out, at the router, which has no way to a pod: silence. The
+    kernel said so against the prediction, which was wrong."""
     there = cluster(AWAY, masquerade=False, **PROXIED)
-    assert fates(there, flow(pod(GZ1), LB_IP, via=GZ1)) == "loop"
+    assert fates(there, flow(pod(GZ1), LB_IP, via=GZ1)) == "dropped"
+    assert fates(there, flow(pod(GZ1), "198.51.100.7")) == "dropped"
+    assert fates(there, flow(host(XJP1), LB_IP, via=GZ1)) == "loop"
 
 
 def test_an_ipv6_node_is_rejected_by_itself_once_the_packet_is_back() -> None:

@@ -40,6 +40,7 @@ BALANCED: dict[str, Any] = {
 LOCAL: dict[str, Any] = {"external_traffic_policy": "Local"}
 INSIDE_LOCAL: dict[str, Any] = {"internal_traffic_policy": "Local"}
 BARRED: dict[str, Any] = BALANCED | {"source_ranges": (ip_network("198.51.100.0/24"),)}
+BOTH: dict[str, Any] = BARRED | {"external_ips": (ip_address(LB_IP),)}
 OUTSIDE, POD, HOST = client(), pod(GZ1), host(GZ1)
 
 TABLE = [
@@ -66,6 +67,9 @@ TABLE = [
     ("10 pod", AWAY, BARRED, POD, LB_IP, "dropped", "dropped"),
     ("10 host", AWAY, BARRED, HOST, LB_IP, "dropped", "dropped"),
     ("11", NOBODY, BARRED, OUTSIDE, LB_IP, "rejected", "dropped"),
+    # What the kernel said against the prediction, which was wrong about nftables (§3.4).
+    ("10 both", AWAY, BOTH, OUTSIDE, LB_IP, "10.42.0.0", "dropped"),
+    ("11 both", NOBODY, BOTH, OUTSIDE, LB_IP, "rejected", "dropped"),
     ("12", AWAY, BALANCED, OUTSIDE, (LB_IP, 81), "loop", "loop"),
     ("13", AWAY, {}, OUTSIDE, ("192.168.8.101", NODE_PORT), "10.42.0.0", "closed"),
     ("14 any", NOBODY, {}, OUTSIDE, ("192.168.8.101", NODE_PORT), "rejected", "closed"),

@@ -6,8 +6,8 @@ from dataclasses import replace
 from secondhop.model.fate import HealthAnswer, Step
 from secondhop.model.flow import Flow
 from secondhop.model.version import NEWEST
-from secondhop.report.json import outcome as told
-from secondhop.report.json import prediction
+from secondhop.report.json.parts import outcome as told
+from secondhop.report.json.prediction import prediction
 
 from .build import SERVICE, outcome, row
 

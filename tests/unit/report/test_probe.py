@@ -50,6 +50,11 @@ def row(number: int, fate: Fate, verdict: Verdict, sender: str | None = None) ->
             "none of its 1 addresses can be reached from here",
             "There was nothing to compare; 1 not reached",
         ),
+        (
+            [row(1, Fate.DELIVERED, "agrees", "n1"), row(2, Fate.DROPPED, "not reached", "n1")],
+            "shop/web: Local: 1 of 1 addresses reached from n1 serve",
+            "1 not reached from n1",
+        ),
     ],
 )
 def test_the_verdict(rows: list[Judged], head: str, fit: str) -> None:

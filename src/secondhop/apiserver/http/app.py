@@ -113,11 +113,6 @@ _NO_SPDY = (
     "exec is served over WebSockets only, not over SPDY: use kubectl 1.31 or later (1.29 and 1.30 "
     "with KUBECTL_REMOTE_COMMAND_WEBSOCKETS=true)"
 )
-_NO_V2 = (
-    "OpenAPI v2 is not served here, v3 is (/openapi/v3). kubectl before 1.29 needs v2: use a later "
-    "one, or --validate=false. A later one asks for it where v3 does not know the object: the lab "
-    "has no such kind, see kubectl api-resources"
-)
 
 
 def _document(path: str, request: Request) -> Response | None:
@@ -136,8 +131,9 @@ def _document(path: str, request: Request) -> Response | None:
             return _found(discovery.group(group), accept)
         case ["apis", group, version]:
             return _found(discovery.resources(group, version), accept)
-        case ["openapi", "v2"] | ["swagger-2.0.0.pb-v1"]:  # the second is where kubectl looks next
-            return PlainTextResponse(_NO_V2, 406)  # in this form it shows the text
+        case ["openapi", "v2"]:
+            content, media = openapi.version_2()
+            return Response(content, media_type=media)
         case ["openapi", "v3"]:
             return _found(openapi.index(), accept)
         case ["openapi", "v3", *place]:

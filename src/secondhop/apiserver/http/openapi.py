@@ -1,4 +1,4 @@
-"""OpenAPI v3: what kubectl's explain, diff and strict validation read of our kinds."""
+"""OpenAPI: what kubectl's explain, diff and strict validation read of our kinds."""
 
 from __future__ import annotations
 
@@ -13,6 +13,15 @@ from ..schema import definitions
 from .path import GROUP_VERSIONS
 
 _SCHEMAS = "#/components/schemas/"
+_V2 = b"\x0a\x032.0\x12\x17\x0a\x0aKubernetes\x12\x09secondhop"
+_V2_MEDIA = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
+
+
+def version_2() -> tuple[bytes, str]:
+    """OpenAPI v2 that describes nothing, with its media type: `swagger` and `info`, as protobuf.
+    kubectl demands one before it applies a List; before 1.29, before everything. What no document
+    describes it leaves to the server to judge."""
+    return _V2, _V2_MEDIA
 
 
 def index() -> dict[str, Any]:
