@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..apiserver.bootstrap import bootstrap
 from ..apiserver.http.app import App
@@ -34,8 +34,6 @@ from ..manifests import Lab
 from ..manifests.stored import stored_pods
 from ..model.cluster import Cluster
 from .control import Answer, packed, serve, unpacked
-from .controlplane import ControlPlane
-from .daemon import Daemon
 from .embedded import Embedded, PodAgent, first_of
 from .entrance import Entrances
 from .faults import inject
@@ -44,8 +42,11 @@ from .nodeapi import listeners
 from .ordered import create, settings
 from .orphans import reap
 from .state import write_secret
-from .stockproxy import Stock
 from .timing import timing
+
+if TYPE_CHECKING:
+    from .daemon import Daemon
+    from .stockproxy import Stock
 
 _READY_SECONDS = 60.0
 _SHORT = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN, errno.ENOSPC)
@@ -122,6 +123,8 @@ class _Standing:
         write_secret(order.kubeconfig, config)
         folder, stock = order.kubeconfig.parent, None
         if order.kube_proxy is not None:
+            from .stockproxy import Stock  # most labs have seats of our own only
+
             stock = Stock(order.kube_proxy, config, folder)
         async with contextlib.AsyncExitStack() as stack:
             if order.control_plane is None:
@@ -129,6 +132,8 @@ class _Standing:
                 daemons: Sequence[Daemon] = ()
                 controllers = CONTROLLERS
             else:
+                from .controlplane import ControlPlane  # an HTTP client, for one
+
                 grace = order.described.node_grace_seconds
                 plane = ControlPlane(
                     order.control_plane, folder / "control-plane", port, credentials, config, grace
