@@ -284,9 +284,11 @@ class _Comparing:
             for notice in notices
             if notice.at >= at and notice.service in ("", self._names[policy])
         )
-        phases, words = foresight.of(event, subject)
-        judged = tuple(foresight.judged(phases, samples))
-        return Disturbance(policy, event, subject, samples, marks, phases, words, judged)
+        foreseen = foresight.of(event, subject)
+        judged = tuple(foresight.judged(foreseen, samples))
+        return Disturbance(
+            policy, event, subject, samples, marks, foreseen.phases, foreseen.words, judged
+        )
 
     # --- all of it ----------------------------------------------------------------------------
 
