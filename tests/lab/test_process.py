@@ -13,10 +13,11 @@ import pytest
 from support import sandboxed
 
 from secondhop.lab import linux
-from secondhop.lab.container import Home, ProgramContainer
+from secondhop.lab.container import Home
+from secondhop.lab.environment import PATH
 from secondhop.lab.execution import Execution
 from secondhop.lab.netns import Namespace
-from secondhop.lab.process import PATH
+from secondhop.lab.program_container import ProgramContainer
 from secondhop.lab.rtnetlink import Netlink
 
 

@@ -17,7 +17,6 @@ from ..model.cluster import Address
 from . import linux, root
 from .netns import Namespace
 
-PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _INSIDE = linux.CLONE_NEWNS | linux.CLONE_NEWUTS | linux.CLONE_NEWIPC
 _FAILURE = struct.Struct("=I?")
 """errno, and whether it was the program that could not be executed."""
