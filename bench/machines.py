@@ -5,6 +5,7 @@ client ── node (a proxy's rules) ── pods, all of them one process
 
 from __future__ import annotations
 
+import contextlib
 import select
 import socket
 import struct
@@ -21,8 +22,10 @@ from secondhop.model.cluster import Cluster, Cni, Node, Proxy, ProxyMode
 PODS, SERVICES = ip_network("10.42.0.0/16"), ip_network("10.96.0.0/12")
 NODE, CLIENT = ip_interface("192.168.8.1/24"), ip_interface("192.168.8.2/24")
 CABLE, POD = ip_interface("10.99.0.1/30"), ip_interface("10.99.0.2/30")
-OLD, NEW = 8080, 8081
-"""Ports that pods answer on."""
+OLD, NEW, SILENT = 8080, 8081, 8082
+"""Ports that pods answer on, and one where nobody does: the kernel makes the handshake alone."""
+BACKLOG = 128
+"""Connections that wait on the silent port."""
 RESET = struct.pack("ii", 1, 0)
 """SO_LINGER: close at once, so that no port is left waiting."""
 
@@ -38,10 +41,11 @@ def base(mode: ProxyMode) -> Cluster:
 
 @dataclass
 class World:
-    """A client, a node, and one machine that is all pods."""
+    """A client, a node, and one machine that is all pods. silent: listens there."""
 
     client: Namespace
     node: Netlink
+    silent: socket.socket
 
 
 def built() -> World:
@@ -67,7 +71,10 @@ def built() -> World:
     for each in (client, node, pod):
         each.commit()
     forked(lambda: answer(pod.namespace))
-    return World(client.namespace, node)
+    silent = pod.namespace.socket(socket.AF_INET, socket.SOCK_STREAM)
+    silent.bind(("0.0.0.0", SILENT))
+    silent.listen(BACKLOG)
+    return World(client.namespace, node, silent)
 
 
 def answer(namespace: Namespace) -> None:
@@ -101,3 +108,23 @@ def reached(
         sock.connect((address, port))
         took = time.perf_counter() - begun
         return sock.recv(1), took
+
+
+def handshakes(world: World, target: tuple[str, int], count: int) -> tuple[list[float], int]:
+    """The seconds of each of so many connections in a row, at most BACKLOG, and how many of them
+    came to the silent port. Raises OSError."""
+    took: list[float] = []
+    with contextlib.ExitStack() as stack:
+        for _ in range(count):
+            sock = stack.enter_context(world.client.socket(socket.AF_INET, socket.SOCK_STREAM))
+            sock.settimeout(1.0)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+            begun = time.perf_counter()
+            sock.connect(target)
+            took.append(time.perf_counter() - begun)
+        came = 0
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                world.silent.accept()[0].close()
+                came += 1
+    return took, came

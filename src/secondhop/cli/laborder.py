@@ -43,7 +43,6 @@ def order(
     documents: the input's, if there is any. Raises ManifestError, UsageError, EnvironmentUnable."""
     from ..lab.named import named_program
     from ..lab.standing import Order
-    from ..lab.stockproxy import version
     from ..manifests import reference_lab
     from ..manifests.read import Document, Source
 
@@ -62,6 +61,8 @@ def order(
     left_out = [kind for kind in kinds if kind not in (*_APPLIED, *_KNOWN)]
     kube_proxy = world.lab.external_proxy
     if kube_proxy is not None:
+        from ..lab.stockproxy import version
+
         kube_proxy = named_program(kube_proxy, "proxy.external")
         version(kube_proxy)
     ordered = Order(

@@ -7,7 +7,6 @@ import asyncio
 import contextlib
 import errno
 import json
-import os
 import resource
 import socket
 import time
@@ -16,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..apiserver.bootstrap import bootstrap
 from ..apiserver.http.app import App
@@ -27,37 +26,30 @@ from ..client import Api, Object, meta
 from ..controllers.balancer import LoadBalancers
 from ..controllers.conditions import is_true
 from ..controllers.eligibility import taints_of
-from ..controllers.loop import Settings
 from ..controllers.nodes import NOT_READY
 from ..controllers.run import CONTROLLERS
 from ..controllers.run import run as run_controllers
-from ..errors import DEFECT, ApiError, LabError, SecondhopError, UsageError
+from ..errors import DEFECT, LabError, SecondhopError, UsageError
 from ..manifests import Lab
 from ..manifests.stored import stored_pods
 from ..model.cluster import Cluster
-from . import linux
 from .control import Answer, packed, serve, unpacked
-from .controlplane import ControlPlane
-from .daemon import Daemon
 from .embedded import Embedded, PodAgent, first_of
+from .entrance import Entrances
 from .faults import inject
 from .forward import forwarding
 from .nodeapi import listeners
-from .process import Process
+from .ordered import create, settings
+from .orphans import reap
 from .state import write_secret
-from .stockproxy import Stock
 from .timing import timing
 
+if TYPE_CHECKING:
+    from .daemon import Daemon
+    from .stockproxy import Stock
+
 _READY_SECONDS = 60.0
-_REAP_SECONDS = 1.0
 _SHORT = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN, errno.ENOSPC)
-_CONTAINER = (
-    linux.CLONE_NEWNS
-    | linux.CLONE_NEWUTS
-    | linux.CLONE_NEWIPC
-    | linux.CLONE_NEWNET
-    | linux.CLONE_NEWPID
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,10 +111,7 @@ class _Standing:
         self._order = order
         self._begun = time.time()
         self._tracing = asyncio.Lock()
-        self._own = {
-            name: os.open(f"/proc/self/ns/{name}", os.O_RDONLY | os.O_CLOEXEC)
-            for name in ("user", "pid")
-        }
+        self._entrances = Entrances()
 
     async def live(self, control: socket.socket, api: socket.socket, tell: Any) -> None:
         """Build it, tell that it is ready, and stay."""
@@ -134,6 +123,8 @@ class _Standing:
         write_secret(order.kubeconfig, config)
         folder, stock = order.kubeconfig.parent, None
         if order.kube_proxy is not None:
+            from .stockproxy import Stock  # most labs have seats of our own only
+
             stock = Stock(order.kube_proxy, config, folder)
         async with contextlib.AsyncExitStack() as stack:
             if order.control_plane is None:
@@ -141,6 +132,8 @@ class _Standing:
                 daemons: Sequence[Daemon] = ()
                 controllers = CONTROLLERS
             else:
+                from .controlplane import ControlPlane  # an HTTP client, for one
+
                 grace = order.described.node_grace_seconds
                 plane = ControlPlane(
                     order.control_plane, folder / "control-plane", port, credentials, config, grace
@@ -150,14 +143,15 @@ class _Standing:
                 self._lab = self._embedded(stock, client)
                 answering = forwarding(self._listeners(api), port)
                 controllers = (LoadBalancers,)
+            wanted = settings(order.described, order.base.kube_version)
             await stack.enter_async_context(answering)
             group = await stack.enter_async_context(asyncio.TaskGroup())
             for daemon in daemons:
                 group.create_task(daemon.ended())
             group.create_task(self._lab.run())
-            group.create_task(run_controllers(self._lab.api, _settings(order), controllers))
+            group.create_task(run_controllers(self._lab.api, wanted, controllers))
             group.create_task(serve(control, self._answer))
-            group.create_task(_reap())
+            group.create_task(reap())
             await self._ready(tell)
 
     def _ours(
@@ -195,29 +189,8 @@ class _Standing:
             raise LabError(
                 f"the nodes were not ready within {_READY_SECONDS:.0f} s", "Ask for fewer nodes."
             ) from None
-        for value in self._order.objects:
-            await self._create(value)
+        await create(self._lab.api, self._order.objects)
         tell(ready=True, url=self._url)
-
-    async def _create(self, value: Object) -> None:
-        namespace, name = meta(value)
-        if namespace:
-            await self._namespace(namespace)
-        try:
-            await self._lab.api.create(value)
-        except ApiError as error:
-            raise UsageError(
-                f"{value['kind']} {name}: {error.message}", "Correct it in the files given with -f."
-            ) from None
-
-    async def _namespace(self, name: str) -> None:
-        try:
-            await self._lab.api.get("Namespace", name)
-        except ApiError:
-            metadata = {"name": name}
-            await self._lab.api.create(
-                {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}
-            )
 
     async def _nodes(self) -> Sequence[Object]:
         return (await self._lab.api.list("Node")).items
@@ -227,7 +200,7 @@ class _Standing:
     async def _answer(self, question: Mapping[str, Any]) -> Answer:
         match question:
             case {"verb": "enter", "where": str(where)}:
-                return self._enter(where)
+                return self._entrances.of(self._lab, where)
             case {"verb": "status"}:
                 return Answer(await self._status())
             case {"verb": "inject", "fault": str(fault), "target": str(target)}:
@@ -262,75 +235,10 @@ class _Standing:
             "services": len((await self._lab.api.list("Service")).items),
         }
 
-    def _enter(self, where: str) -> Answer:
-        """The namespaces of `client`, `router`, `node/NAME` or `pod/[NAMESPACE/]NAME`: pairs of a
-        descriptor (by its place among those sent) and the kinds to enter."""
-        user, kinds = self._own["user"], [linux.CLONE_NEWUSER]
-        kind, _, name = where.partition("/")
-        if kind == "pod":
-            where, program = self._pod(name)
-            if program is not None:
-                return Answer([*kinds, _CONTAINER], [user, program.pidfd])
-        try:
-            network = self._lab.wiring.namespace(where)
-        except KeyError:
-            raise UsageError(
-                f"there is no {where} in the lab",
-                f"Use client, router, node/NAME ({', '.join(self._lab.kubelets)}) or pod/NAME.",
-            ) from None
-        kinds += [linux.CLONE_NEWNET, linux.CLONE_NEWPID]
-        return Answer(kinds, [user, network.fd, self._own["pid"]])
-
-    def _pod(self, name: str) -> tuple[str, Process | None]:
-        """Whose network a pod uses, and the program that has its other namespaces, if any."""
-        namespace, _, name = name.rpartition("/")
-        for kubelet in self._lab.kubelets.values():
-            if (found := kubelet.inside(namespace or "default", name)) is not None:
-                return found
-        raise UsageError(
-            f"no pod {namespace or 'default'}/{name} runs in the lab",
-            "See `kubectl get pods -A`; write pod/NAMESPACE/NAME for another namespace.",
-        )
-
 
 def _takes_pods(node: Object) -> bool:
     """Whether it is Ready, and the controllers have heard of it."""
     return is_true(node, "Ready") and NOT_READY not in {t["key"] for t in taints_of(node)}
-
-
-async def _reap() -> None:
-    """Wait for the orphans of `lab exec`, whose parent is the first process of this pid namespace.
-    A child of our own is waited for at once by who started it."""
-    before = set[int]()
-    while True:
-        await asyncio.sleep(_REAP_SECONDS)
-        now = _zombies()
-        for child in now & before:
-            os.waitpid(child, 0)
-        before = now - before
-
-
-def _zombies() -> set[int]:
-    """The children that have ended, by their numbers in this pid namespace; /proc is the host's."""
-    with contextlib.suppress(OSError):  # it has none, or one goes just now
-        if os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT):
-            told = (Path("/proc", child, "status") for child in _children())
-            fields = [dict(line.split(":\t", 1) for line in path.open()) for path in told]
-            return {int(one["NSpid"].split()[-1]) for one in fields if one["State"][0] == "Z"}
-    return set()
-
-
-def _children() -> list[str]:
-    return Path("/proc/thread-self/children").read_text().split()
-
-
-def _settings(order: Order) -> Settings:
-    return Settings(
-        placement=order.described.placement,
-        node_grace_seconds=order.described.node_grace_seconds,
-        pool=order.described.balancer.pool,
-        kube_version=order.base.kube_version,
-    )
 
 
 def _memory_mib() -> float:
