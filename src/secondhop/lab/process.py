@@ -15,6 +15,7 @@ from typing import NamedTuple, NoReturn
 
 from ..model.cluster import Address
 from . import linux, root
+from .descriptors import inheritable
 from .netns import Namespace
 
 _INSIDE = linux.CLONE_NEWNS | linux.CLONE_NEWUTS | linux.CLONE_NEWIPC
@@ -137,6 +138,8 @@ def _child(
     executing = False
     try:
         gc.disable()
+        for descriptor in inheritable():
+            os.set_inheritable(descriptor, False)
         _enter(place)
         linux.limit_capabilities(_CAPABILITIES)
         os.setsid()
