@@ -89,7 +89,9 @@ def disturbance(policy: Policy, event: Event, until: float, part: float) -> Dist
 
 def comparison() -> Comparison:
     return Comparison(
-        setup=Setup("default/web", PODS, "192.168.22.2", "iptables", "ecmp", 1, 2, 5, 50, seed=1),
+        setup=Setup(
+            "default/web", PODS, "192.168.22.2", "iptables", "ecmp", 1, 2, 5, 50, 200, seed=1
+        ),
         version=NEWEST,
         direct=speed(0.35, 0),
         rest=(

@@ -14,6 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("busy")  # a machine that is busy with other things is no failure
 
 UNABLE = "doctor: "
 """How the reason of a skip begins that this machine's kernel causes; no excuse in CI."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -166,6 +168,46 @@ def refusing() -> list[bool]:
 
 def test_after_a_refusal_the_next_sync_mends_it() -> None:
     assert sandboxed(refusing) == [True] * 4
+
+
+def looked_at() -> list[int]:
+    """How many descriptors there are after each of some looks at the kernel's table."""
+    loader = Loader(Namespace.create("node"))
+    asyncio.run(loader.sync(table(cluster({service(0): [endpoint(0)]}))))
+    found = []
+    for _ in range(3):
+        assert not asyncio.run(loader.touched())
+        nftables._WORKER.submit(int).result()
+        found.append(len(os.listdir("/proc/self/fd")))
+    return found
+
+
+def test_a_look_at_the_table_leaves_nothing_open() -> None:
+    """What a socket of libnftables is open in lives on: a namespace, and all rules in it."""
+    assert len(set(sandboxed(looked_at))) == 1
+
+
+def in_turn() -> int:
+    """How many of some nodes are served, all at once and each in much less time than it may take,
+    but all in more."""
+
+    def slow(self: Context, text: str) -> str:
+        time.sleep(0.1)
+        return ""
+
+    async def all_at_once() -> int:
+        state = table(cluster({service(0): [endpoint(0)]}))
+        loaders = [Loader(Namespace.create(f"node{k}")) for k in range(16)]
+        return len(await asyncio.gather(*(loader.sync(state) for loader in loaders)))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Context, "run", slow)
+        patch.setattr(nftables, "_SECONDS", 1.0)
+        return asyncio.run(all_at_once())
+
+
+def test_no_node_pays_for_the_time_that_others_take() -> None:
+    assert sandboxed(in_turn) == 16
 
 
 def lingering() -> tuple[list[str], bool]:

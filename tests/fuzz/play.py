@@ -86,13 +86,20 @@ def _from_backends(
 def _by_odd_addresses(
     cluster: Cluster, paths: Paths, node: Node, family: Family
 ) -> Iterator[tuple[Source, Address]]:
+    """Senders: the client, this node with its lone pod, and one other node with its own."""
     client = [Source("client", "client", i.ip) for i in cluster.client if i.version == family]
-    host, pod = node_source(node, family), pod_source(node, family, paths.pod_addresses)
-    inside = [one for one in (pod, host) if one]
+    others = [one for one in cluster.nodes if one is not node]
+    inside = _of_node(node, family, paths)
+    elsewhere = [source for other in others[:1] for source in _of_node(other, family, paths)]
     own = [i.ip for i in node.addresses if i.version == family]
-    yield from product(client + inside, own[1:])
+    yield from product(client + inside + elsewhere, own[1:])
     yield from product(inside, [ip for ip in [node.bridge_address(family)] if ip])
-    yield from product([host] if host else [], [LOCALHOST[family]])
+    yield from product([s for s in inside if s.kind == "node"], [LOCALHOST[family]])
+
+
+def _of_node(node: Node, family: Family, paths: Paths) -> list[Source]:
+    both = pod_source(node, family, paths.pod_addresses), node_source(node, family)
+    return [source for source in both if source]
 
 
 def together(flows: Sequence[Flow]) -> Iterator[list[Flow]]:

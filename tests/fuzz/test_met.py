@@ -63,6 +63,25 @@ def test_a_host_network_pod_of_a_node_with_a_management_nic(mode: str) -> None:
     assert played(world(described, service(clusterIP="10.43.0.10"), host).cluster)[1] == []
 
 
+@MODES
+def test_second_ipv6_addresses_are_not_what_a_node_sends_from(mode: str) -> None:
+    """The lab was wrong: the kernel prefers the one that came last, so the first comes last now."""
+    nodes = [
+        {
+            "name": f"node-{k}",
+            "addresses": [f"fd00:{k}::1", f"fd00:{k}::101", f"fd00:9::{k}"],
+            "podCIDR": f"fd00:42:0:{k}::/64",
+        }
+        for k in (1, 2)
+    ]
+    network = {"podCIDR": "fd00:42::/48", "serviceCIDR": "fd00:43::/112"}
+    client = {"address": "fd00:192:168:22::2"}
+    host = endpoint_slice("web", ("fd00:2::1", "node-2")) | {"addressType": "IPv6"}
+    described = lab(nodes, client=client, network=network, proxy={"mode": mode})
+    made = service(clusterIP="fd00:43::10", ipFamilies=["IPv6"])
+    assert played(world(described, made, host).cluster)[1] == []
+
+
 def test_no_probe_comes_from_a_port_that_another_came_from() -> None:
     """The probe was wrong: the kernel chose its port, and sometimes one of which a node remembered
     a flow that had been let pass before the rules changed."""

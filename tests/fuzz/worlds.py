@@ -134,6 +134,8 @@ def _machine(
         addresses.append(f"10.1.{segment}.{110 + number}")
     if 4 in families and draw(st.integers(0, 3)) == 3:
         addresses.append(f"100.64.0.{10 + number}")
+    if 6 in families and draw(st.integers(0, 3)) == 3:
+        addresses += [f"fd00:1:0:{segment}::{110 + number}", f"fd00:64::{10 + number}"]
     made = Machine(f"node-{number}", number, tuple(addresses), tuple(families))
     return made, draw(st.sampled_from(ZONES))
 

@@ -15,6 +15,7 @@ PACKAGE = Path(secondhop.__file__).parent
 
 MAY_IMPORT = {
     "": set(),  # secondhop/__init__.py: the public names, loaded by every import
+    "__main__": {"cli"},
     "errors": set(),
     "model": set(),
     "manifests": set(),

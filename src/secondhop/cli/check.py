@@ -15,7 +15,9 @@ from .source import (
     choose,
     input_options,
     known_balancer,
+    output_option,
     proxy_options,
+    selector_option,
     service_name,
     services_of,
 )
@@ -31,9 +33,7 @@ _FAILED = 1
 @click.argument("service", required=False, metavar="[svc/NAME]")
 @input_options
 @cluster_options()
-@click.option(
-    "-l", "--selector", "labels", help="Only Services with these labels, as kubectl takes them."
-)
+@selector_option
 @click.option(
     "--require",
     "required",
@@ -45,13 +45,7 @@ _FAILED = 1
 @proxy_options
 @click.option("--fix", is_flag=True, help="Print the mended manifests, and nothing else.")
 @click.option("--write", is_flag=True, help="Mend the files in place.")
-@click.option(
-    "-o",
-    "--output",
-    type=click.Choice(["text", "json", "junit", "sarif"]),
-    default="text",
-    show_default=True,
-)
+@output_option("junit", "sarif")
 def command(
     service: str | None,
     files: tuple[str, ...],

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 import click
 
 from ..errors import UsageError
+from .pasted import refuse_unmodelled
 from .source import Input
 
 if TYPE_CHECKING:
@@ -141,18 +142,8 @@ def _with_snapshot(
 
 
 def _mode(snapshot: Snapshot, verdict: bool) -> str:
-    """The mode that was found. Raises UsageError, with what it was found by, if no verdict can be
-    given for it, and one is wanted."""
-    from ..predict.modelled import UNMODELLED
-
-    proxy = snapshot.proxy
-    if not (proxy.modelled or verdict):
-        return "iptables"
-    if not proxy.modelled:
-        why = UNMODELLED.get(proxy.mode, "what serves Services there is not known here")
-        raise UsageError(
-            f"no verdict for proxy mode {proxy.mode} ({proxy.sureness}, {proxy.source}): {why}",
-            "`secondhop probe svc/NAME` tries it on the cluster; with --proxy-mode iptables the"
-            " answer is kube-proxy's, not yours.",
-        )
-    return proxy.mode
+    """The mode that was found. Raises UsageError if no verdict can be given for it, and one is
+    wanted."""
+    if verdict:
+        refuse_unmodelled(snapshot.proxy)
+    return snapshot.proxy.mode if snapshot.proxy.modelled else "iptables"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ..errors import UsageError
-from .source import input_options
+from .source import input_options, output_option
 
 if TYPE_CHECKING:
     from ..model.comparison import Comparison
@@ -34,9 +34,7 @@ _DISAGREE = 4
 @click.option(
     "--html", "page", metavar="FILE", help="Write the report as one page that needs nothing else."
 )
-@click.option(
-    "-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True
-)
+@output_option()
 def command(
     service: str | None,
     files: tuple[str, ...],

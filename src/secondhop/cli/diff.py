@@ -14,6 +14,7 @@ from .source import (
     choose,
     input_options,
     known_balancer,
+    output_option,
     proxy_options,
 )
 
@@ -39,9 +40,7 @@ _DIFFERENT = 1
 @proxy_options
 @balancer_option
 @click.option("--exit-code", is_flag=True, help="Exit 1 when something changes.")
-@click.option(
-    "-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True
-)
+@output_option()
 def command(
     service: str,
     fields: tuple[str, ...],

@@ -6,13 +6,13 @@ import sys
 
 import click
 
+from .source import output_option
+
 _UNABLE = 3
 
 
 @click.command()
-@click.option(
-    "-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True
-)
+@output_option()
 def command(output: str) -> None:
     """Try, in a child process, everything a lab needs, and name the remedy for what fails."""
     from ..lab.doctor import examine

@@ -16,7 +16,9 @@ from .source import (
     choose,
     input_options,
     known_balancer,
+    output_option,
     proxy_options,
+    selector_option,
     services_of,
 )
 
@@ -36,9 +38,7 @@ _Cells: TypeAlias = "Iterator[tuple[Service | None, Flow, Outcome]]"
 @click.argument("service", required=False, metavar="[svc/NAME]")
 @input_options
 @cluster_options()
-@click.option(
-    "-l", "--selector", "labels", help="Only Services with these labels, as kubectl takes them."
-)
+@selector_option
 @click.option(
     "--from",
     "sender",
@@ -52,9 +52,7 @@ _Cells: TypeAlias = "Iterator[tuple[Service | None, Flow, Outcome]]"
 @click.option("--all", "everything", is_flag=True, help="Every source × destination.")
 @proxy_options
 @balancer_option
-@click.option(
-    "-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True
-)
+@output_option()
 def command(
     service: str | None,
     files: tuple[str, ...],

@@ -13,7 +13,7 @@ import click
 
 from ..errors import UsageError
 from .cluster import Chosen, cluster_options
-from .source import Input, alternatives, choose, files_option, proxy_options
+from .source import Input, alternatives, choose, files_option, output_option, proxy_options
 
 if TYPE_CHECKING:
     from ..live.inside import Post
@@ -79,9 +79,7 @@ class _Dialling(NamedTuple):
     show_default=True,
     help="With --from pod or node: has curl, and the nodes can pull it.",
 )
-@click.option(
-    "-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True
-)
+@output_option()
 def command(
     service: str,
     files: tuple[str, ...],

@@ -9,7 +9,7 @@ import click
 
 from ..errors import EnvironmentUnable, LabError, UsageError
 from .cluster import Chosen, cluster_options
-from .source import Input, choose, input_options
+from .source import Input, choose, input_options, output_option
 
 if TYPE_CHECKING:
     from .stage import Asked
@@ -28,9 +28,7 @@ _DISAGREE = 4
     is_flag=True,
     help="Every source to every destination, as `explain --all` predicts them.",
 )
-@click.option(
-    "-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True
-)
+@output_option()
 @click.option(
     "--wait-timeouts",
     is_flag=True,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 import click
 
 from ..errors import ManifestError, UsageError
+from .pasted import with_pasted
 
 if TYPE_CHECKING:
     from ..manifests import Document, Examined, World
@@ -35,6 +36,19 @@ def input_options(function: _F) -> _F:
 def files_option(told: str) -> Callable[[_F], _F]:
     """`-f`; told: its line of --help."""
     return click.option("-f", "--filename", "files", multiple=True, metavar="FILE", help=told)
+
+
+def selector_option(function: _F) -> _F:
+    """`-l`."""
+    return click.option(
+        "-l", "--selector", "labels", help="Only Services with these labels, as kubectl takes them."
+    )(function)
+
+
+def output_option(*more: str) -> Callable[[_F], _F]:
+    """`-o`: text, json, or one of more forms."""
+    forms = click.Choice(["text", "json", *more])
+    return click.option("-o", "--output", type=forms, default="text", show_default=True)
 
 
 def balancer_option(function: _F) -> _F:
@@ -120,17 +134,16 @@ class Input(NamedTuple):
 
         version = NEWEST if self.kube_version is None else read_version(self.kube_version)
         mode = None if self.proxy_mode is None else modelled(self.proxy_mode, version)
+        inferences = self.inferences
+        if self.read is None:
+            documents, inferences = with_pasted(documents, version, mode)
         found = examine(documents, namespace=self.home, proxy_mode=mode, kube_version=version)
         modelled(found.world.cluster.proxy.mode, version)
         gc.freeze()  # it stays to the end: no collection need walk it
-        return found._replace(world=self._live(found.world))
-
-    def _live(self, world: World) -> World:
-        """With what was found beside the objects of a real cluster."""
-        if self.read is None:
-            return world
-        notes = (*world.notes, *map(str, self.inferences), *(f"not read: {u}" for u in self.unread))
-        return replace(world, notes=notes, inferences=self.inferences)
+        world, unread = found.world, [f"not read: {one}" for one in self.unread]
+        notes = (*world.notes, *map(str, inferences), *unread)
+        inferences = (*world.inferences, *inferences)
+        return found._replace(world=replace(world, notes=notes, inferences=inferences))
 
 
 def load(

@@ -12,7 +12,7 @@ import click
 
 from ..errors import EnvironmentUnable, LabError, UsageError
 from ..model.cluster import Policy
-from .source import choose_of, input_options, load
+from .source import choose_of, input_options, load, output_option
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -52,9 +52,7 @@ _DISAGREE = 4
 )
 @click.option("--pcap", metavar="FILE", help="Keep the packets, for Wireshark and tshark (pcapng).")
 @click.option("-v", "--verbose", is_flag=True, help="Also the rules that only lead to others.")
-@click.option(
-    "-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True
-)
+@output_option()
 def command(
     service: str | None,
     files: tuple[str, ...],

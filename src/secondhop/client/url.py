@@ -7,7 +7,6 @@ import json
 import ssl
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager
-from tempfile import NamedTemporaryFile
 from types import TracebackType
 from typing import NamedTuple
 
@@ -16,6 +15,7 @@ import httpx
 from ..errors import ApiError
 from .api import USUAL, Deletion, Event, Listing, Object, PatchForm, meta
 from .kubeconfig import Access
+from .tls import show
 
 PAGE = 500
 """Objects asked for at a time."""
@@ -298,8 +298,5 @@ def _context(access: Access) -> ssl.SSLContext:
     if access.insecure:
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     if access.certificate and access.key:
-        with NamedTemporaryFile("w") as file:  # mode 0600; ssl reads keys from files only
-            file.write(f"{access.certificate}\n{access.key}")
-            file.flush()
-            context.load_cert_chain(file.name)
+        show(context, access.certificate, access.key)
     return context

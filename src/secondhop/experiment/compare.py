@@ -51,11 +51,13 @@ _FAULTS: Mapping[Event, tuple[str, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How much to measure. rate: connections a second under each policy. Seconds: rest, at rest;
-    speed, for each measure of it; lead, before something breaks; events: what is to break, and how
-    long it is watched (a dead node: after its grace)."""
+    """How much to measure. rate: connections a second under each policy; rest_rate: at rest, where
+    the shares hang on their number. Seconds: rest, at rest; speed, for each measure of it; lead,
+    before something breaks; events: what is to break, and how long it is watched (a dead node:
+    after its grace)."""
 
     rate: float
+    rest_rate: float
     rest: float
     speed: float
     lead: float
@@ -70,8 +72,8 @@ class Plan:
 
 
 _BUILDING, _MENDING = 2.0, 1.5
-FULL = Plan(50, 6, 1, 1, {"pod dies": 3, "rollout": 5, "node dies": 3, "drain": 5})
-QUICK = Plan(80, 1.5, 0.2, 0.3, {"node dies": 1})
+FULL = Plan(50, 200, 5, 1, 1, {"pod dies": 3, "rollout": 5, "node dies": 3, "drain": 5})
+QUICK = Plan(80, 300, 1.5, 0.2, 0.3, {"node dies": 1})
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +199,7 @@ class _Comparing:
     def _measure(self) -> Iterator[Doing]:
         plan, stage = self._plan, self._stage
         yield self._now("measuring at rest")
-        stage.begin(plan.rate, plan.seed)
+        stage.begin(plan.rest_rate, plan.seed)
         yield from self._wait(plan.rest)
         answers, _ = stage.end()
         yield self._now("measuring speed")
@@ -282,9 +284,11 @@ class _Comparing:
             for notice in notices
             if notice.at >= at and notice.service in ("", self._names[policy])
         )
-        phases, words = foresight.of(event, subject)
-        judged = tuple(foresight.judged(phases, samples))
-        return Disturbance(policy, event, subject, samples, marks, phases, words, judged)
+        foreseen = foresight.of(event, subject)
+        judged = tuple(foresight.judged(foreseen, samples))
+        return Disturbance(
+            policy, event, subject, samples, marks, foreseen.phases, foreseen.words, judged
+        )
 
     # --- all of it ----------------------------------------------------------------------------
 
@@ -314,6 +318,7 @@ class _Comparing:
                 threshold=lab.balancer.threshold,
                 grace=self._grace,
                 rate=self._plan.rate,
+                rest_rate=self._plan.rest_rate,
                 seed=self._plan.seed,
             ),
             version=cluster.kube_version,

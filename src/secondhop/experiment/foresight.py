@@ -28,12 +28,29 @@ _QUIET = 0.25
 """The last part of a time that is watched, in which nothing may be lost any more."""
 
 
-class Foreseen(NamedTuple):
-    """phases: the fraction of connections that is lost, and until when; words: what can be said
-    where that is not known."""
+class Stretch(NamedTuple):
+    """A phase, and how much earlier and later than told it may end, in seconds."""
 
-    phases: tuple[Phase, ...] = ()
+    phase: Phase
+    early: float = 0.0
+    late: float = 0.0
+
+
+class Foreseen(NamedTuple):
+    """stretches: what fraction of connections is lost until when, the first from `since` on, in
+    seconds; words: what can be said where that is not known."""
+
+    stretches: tuple[Stretch, ...] = ()
     words: str = ""
+    since: float = 0.0
+
+    @property
+    def phases(self) -> tuple[Phase, ...]:
+        """As a Disturbance has them."""
+        return tuple(stretch.phase for stretch in self.stretches)
+
+
+_NOTHING = Stretch(Phase(None, 0.0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,31 +75,28 @@ class Foresight:
     def of(self, event: Event, subject: str) -> Foreseen:
         """What will be lost while this happens to a node, or to `namespace/name`."""
         if event == "node dies":
-            return Foreseen(self._node_dies(subject))
+            return Foreseen(tuple(map(self._stretched, self._node_dies(subject))))
         if event == "pod dies":
             return self._pod_dies(subject.rpartition("/")[2])
         if event == "rollout":
             return self._rollout(subject)
-        return Foreseen(words=f"hangs on how the pods end; {_OVER}")
+        return self._drain(subject)
 
-    def judged(self, phases: Sequence[Phase], samples: Sequence[Sample]) -> Iterator[Judged]:
-        """Each phase, as far as it is sure to have begun and not yet to have ended: a check may
+    def judged(self, foreseen: Foreseen, samples: Sequence[Sample]) -> Iterator[Judged]:
+        """Each stretch, as far as it is sure to have begun and not yet to have ended: a check may
         have been made just before the event or just after it, and so may a kubelet's sign of life.
-        Without phases: the end of the time."""
+        Without any: the end of the time, when all is over."""
         after = [sample for sample in samples if sample.at >= 0]
         last = after[-1].at if after else 0.0
-        since = 0.0
-        for phase in phases or (Phase(None, 0.0),):
-            until = last if phase.until is None else phase.until
-            early, late = self._margins(phase)
-            if not phases:
-                since = (1 - _QUIET) * last
-            if until - early > since:
-                sent = [sample for sample in after if since <= sample.at <= until - early]
+        since = foreseen.since if foreseen.stretches else (1 - _QUIET) * last
+        for phase, early, late in foreseen.stretches or (_NOTHING,):
+            until = last if phase.until is None else min(phase.until - early, last)
+            if until > since:
+                sent = [sample for sample in after if since <= sample.at <= until]
                 lost = sum(not sample.pod for sample in sent)
                 p_value = losses(lost, len(sent), phase.lost)
-                yield Judged(since, until - early, phase.lost, len(sent), lost, p_value)
-            since = until + late
+                yield Judged(since, until, phase.lost, len(sent), lost, p_value)
+            since = until + early + late
 
     @property
     def _balancer(self) -> Balancer:
@@ -91,16 +105,14 @@ class Foresight:
         detection = how.interval * (how.threshold + 0.5)
         return Balancer("health checks", one_node=one, detection=detection)
 
-    def _margins(self, phase: Phase) -> tuple[float, float]:
-        """How much earlier and later than told a phase may end, in seconds."""
+    def _stretched(self, phase: Phase) -> Stretch:
+        """A phase after a node's death: it ends by the node grace, or by the balancer's checks."""
         interval, grace = self.lab.balancer.interval, self.lab.node_grace_seconds
         if phase.until is None:
-            return 0.0, 0.0
+            return Stretch(phase)
         if phase.until == grace:
-            return grace / 5 + SETTLE, 2 * SETTLE
-        if phase.until == RELIST:
-            return SETTLE, SETTLE
-        return interval / 2, interval / 2 + SETTLE
+            return Stretch(phase, grace / 5 + SETTLE, 2 * SETTLE)
+        return Stretch(phase, interval / 2, interval / 2 + SETTLE)
 
     def _node_dies(self, node: str) -> tuple[Phase, ...]:
         if self.holder not in (None, node):
@@ -124,7 +136,7 @@ class Foresight:
                 words=f"{lost:.0%} are refused until the kubelet notices ({RELIST:g} s), later it"
                 " hangs on the readiness probe"
             )
-        return Foreseen((Phase(RELIST, lost), Phase(None, 0.0)))
+        return Foreseen((Stretch(Phase(RELIST, lost), SETTLE, SETTLE), _NOTHING))
 
     def _rollout(self, deployment: str) -> Foreseen:
         """Nothing, where pods that end serve for as long as they are sent to."""
@@ -136,7 +148,23 @@ class Foresight:
             return Foreseen(words="not known")
         if rolling.falls_short or rolling.served is None or rolling.needed is None:
             return Foreseen(words=_short(rolling))
-        return Foreseen((Phase(None, 0.0),))
+        return Foreseen((_NOTHING,))
+
+    def _drain(self, node: str) -> Foreseen:
+        """Under Local, what enters by the node until the balancer has heard of it, which a check
+        tells at once; then, and under Cluster, other pods take over."""
+        how, homes, share = self.lab.balancer, self._homes, self.share()
+        rollouts = [w.rollout for w in self._workloads if w.replicas is not None]
+        ends = all(one.pre_stop == 0 for one in rollouts)
+        left = set(homes.values()) - {node}
+        if not rollouts:
+            return Foreseen((_NOTHING,))
+        if not ends or not left or self.service.external_traffic_policy == "Cluster":
+            return Foreseen(words=f"hangs on how the pods end; {_OVER}")
+        lost = sum(part for pod, part in share.pods.items() if homes[pod] == node)
+        noticed = how.interval * (how.threshold - 0.5)
+        early, late = how.interval / 2, how.interval / 2 + 2 * SETTLE
+        return Foreseen((Stretch(Phase(noticed, lost), early, late), _NOTHING), since=SETTLE)
 
     @property
     def _workloads(self) -> Sequence[Workload]:

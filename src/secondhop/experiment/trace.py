@@ -16,7 +16,8 @@ from ..model.fate import Fate
 from ..model.flow import Flow
 from ..model.trace import Addresses, Recording, Station, Trace, Way, pod_place
 from ..predict import predict
-from ..predict.path import ROUTER, Delivery, Hop, Paths, Trail
+from ..predict.path import ROUTER, Paths
+from ..predict.trail import Delivery, Hop, Trail
 from .fit import refuse_unfit, stock_proxy
 
 _ENDS = "ends"

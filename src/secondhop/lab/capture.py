@@ -24,6 +24,7 @@ GROUP = 1
 _SUBSYSTEM_LOG = 4
 _PACKET, _CONFIG = _SUBSYSTEM_LOG << 8, _SUBSYSTEM_LOG << 8 | 1
 _COPY_BYTES = 64
+_INITIAL_TTL = 64
 _BUFFER = 4 * 1024 * 1024
 
 
@@ -105,6 +106,11 @@ class Arrival(NamedTuple):
     ttl: int
     node: str
     host_network: bool
+
+    @property
+    def forwards(self) -> int:
+        """How often the packet was forwarded: each time takes one off the TTL."""
+        return _INITIAL_TTL - self.ttl
 
 
 Arrivals: TypeAlias = dict[tuple[str, int], Arrival]

@@ -114,9 +114,15 @@ class Loader:
                 if await fresh._listed(self._loaded) != await self._listed(self._loaded):
                     self._loaded = None
             finally:
+                fresh.close()
                 namespace.close()
         self._unsure = False
         return self._loaded is None
+
+    def close(self) -> None:
+        """Leave the table as it is; no more is loaded."""
+        if self._context is not None:
+            _WORKER.submit(self._context.close)  # after what may still be at work
 
     async def _listed(self, table: Table) -> list[str]:
         """What the kernel has of a table, comparable: without handles and what rules fill. Nothing
@@ -144,9 +150,15 @@ class Loader:
             nft = find_program("nft", package="nftables")
             form = ["-j"] if answer else []
             return await Program(self._namespace, [nft, *form, "-f", "-"], text).ended()
-        loop = asyncio.get_running_loop()
+        loop, begun = asyncio.get_running_loop(), asyncio.Event()
         run = self._context.ask if answer else self._context.run
-        running = loop.run_in_executor(_WORKER, run, text)
+
+        def work() -> str:
+            loop.call_soon_threadsafe(begun.set)
+            return run(text)
+
+        running = loop.run_in_executor(_WORKER, work)
+        await begun.wait()  # its turn: the nodes before it have their own time
         try:
             return await asyncio.wait_for(running, _SECONDS)
         except TimeoutError:
@@ -183,12 +195,17 @@ class Context:
         self._name = namespace.name
         self._library = ctypes.CDLL(LIBRARY)
         self._library.nft_ctx_new.restype = ctypes.c_void_p
+        self._library.nft_ctx_free.restype = None
         for name in ("nft_ctx_get_error_buffer", "nft_ctx_get_output_buffer"):
             getattr(self._library, name).restype = ctypes.c_char_p
         with namespace:
             self._context = ctypes.c_void_p(self._library.nft_ctx_new(0))
         self._library.nft_ctx_buffer_error(self._context)
         self._library.nft_ctx_buffer_output(self._context)
+
+    def close(self) -> None:
+        """Free it, and its socket."""
+        self._library.nft_ctx_free(self._context)
 
     def run(self, text: str) -> str:
         """Run commands as one transaction; what they print. Raises LabError with nft's

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 _SECONDS = 40.0
 _LOOK_SECONDS = 0.02
-_INITIAL_TTL = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +145,7 @@ class Rehearsal:
         for shot in shots:
             arrival = self._lab.arrivals.pop((shot.source, shot.port), None)
             if arrival is not None:
-                found.append(_INITIAL_TTL - arrival.ttl - 1 + arrival.host_network)
+                found.append(arrival.forwards - 1 + arrival.host_network)
         return found
 
     def _served(self) -> list[Service]:

@@ -53,7 +53,6 @@ async def _serve(channel: socket.socket, make: Callable[[], object]) -> None:
         await writer.drain()
 
 
-_INITIAL_TTL = 64
 _SECONDS = 60.0
 T = TypeVar("T")
 
@@ -204,7 +203,7 @@ class Supervisor:
         than those from the client to a node port."""
         if not flow.is_reference:
             return None
-        lost = _INITIAL_TTL - arrival.ttl - self._routers(flow.source.ip, flow.destination.address)
+        lost = arrival.forwards - self._routers(flow.source.ip, flow.destination.address)
         if not arrival.host_network:
             return lost
         entry = flow.destination.address

@@ -197,7 +197,9 @@ class Wiring:
         machine = nic.machine
         conf = _QUIET if machine is self.client else self._node_conf(machine.namespace.name)
         machine.link_up(nic.link, nic.name, conf=conf)
-        for interface in own:
+        # Of equals the kernel sends from the first IPv4 address, and the IPv6 one that came last.
+        four, six = ([i for i in own if i.version == family] for family in (4, 6))
+        for interface in (*four, *six[::-1]):
             machine.address(nic.link, interface)
         for first in {i.version: i for i in reversed(own)}.values():
             if nic.link == _ETH0:

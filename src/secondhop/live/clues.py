@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from .kubectl import Object
+if TYPE_CHECKING:
+    from .kubectl import Object
 
 FLANNEL_BACKEND = "flannel.alpha.coreos.com/backend-type"
 CALICO_IPIP = "projectcalico.org/IPv4IPIPTunnelAddr"

@@ -3,20 +3,19 @@ inferred of the rest."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from functools import partial
-from ipaddress import ip_network
 from itertools import chain
 from typing import Any, NamedTuple
 
 from ..errors import ClusterError
 from ..manifests import Document
 from ..manifests.pruned import pruned
-from ..manifests.ranges import SERVICE_RANGES, overlap
 from ..manifests.read import Source
 from ..model.inference import Inference
 from ..model.version import KubeVersion
 from .clues import FLANNEL_BACKEND, Clues, Machine, agent, machine
+from .described import described
 from .kubectl import Context, Kubectl, Object, Right
 from .network import FLANNEL_CONFIGS, FLANNELS, PodNetwork, find_network
 from .proxy import CILIUM_CONFIG, CILIUMS, CONFIGS, Proxy, find_proxy
@@ -46,7 +45,7 @@ class Snapshot(NamedTuple):
     @property
     def lab(self) -> Object:
         """The sections of a Lab document that say the same; none for what was only assumed."""
-        return _lab(self.proxy, self.network)
+        return described(self.proxy, self.network)
 
 
 def take(kubectl: Kubectl, context: Context, namespace: str | None) -> Snapshot:
@@ -140,30 +139,3 @@ def _refuse(told: Iterable[object]) -> None:
         raise ClusterError(
             "\n".join(error.message for error in missing), missing[0].remedy, missing[0].reason
         )
-
-
-def _lab(proxy: Proxy, network: PodNetwork) -> Object:
-    found: Object = {}
-    if network.sureness != "assumed" or proxy.pod_ranges:
-        found["network"] = {"backend": network.backend}
-        if ranges := _ranges(proxy.pod_ranges):
-            found["network"]["podCIDRs"] = ranges
-    if proxy.modelled and (proxy.sureness != "assumed" or proxy.node_port_addresses):
-        found["proxy"] = {"mode": proxy.mode}
-        if proxy.node_port_addresses:
-            found["proxy"]["nodePortAddresses"] = list(proxy.node_port_addresses)
-    return found
-
-
-def _ranges(texts: Sequence[str]) -> list[str]:
-    """One of each family, unless it holds the usual Service range too: the pods tell more then."""
-    found: dict[int, str] = {}
-    for text in texts:
-        try:
-            whole = ip_network(text)
-        except ValueError:
-            return []
-        if any(overlap(whole, services) for services in SERVICE_RANGES):
-            return []
-        found.setdefault(whole.version, text)
-    return list(found.values())

@@ -23,9 +23,14 @@ def find_version(clues: Clues) -> tuple[KubeVersion | None, Inference]:
         doubt = f"the cluster runs {own}, whose rules are not known yet: those of {NEWEST} are used"
         return None, Inference(_WHAT, str(own), "read", "of the API server", doubt)
     version = read_version(clues.server)
-    others = sorted({m.kubelet for m in clues.machines if _other(m.kubelet, own)})
-    doubt = f"nodes run {', '.join(others)}: their kube-proxies may be as old" if others else ""
+    old = others(clues, own)
+    doubt = f"nodes run {', '.join(old)}: their kube-proxies may be as old" if old else ""
     return version, Inference(_WHAT, str(version), "read", "of the API server", doubt)
+
+
+def others(clues: Clues, own: KubeVersion) -> list[str]:
+    """The versions of nodes that run another release."""
+    return sorted({m.kubelet for m in clues.machines if _other(m.kubelet, own)})
 
 
 def _other(kubelet: str, own: KubeVersion) -> bool:

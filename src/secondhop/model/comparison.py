@@ -21,7 +21,8 @@ Event: TypeAlias = Literal["node dies", "pod dies", "rollout", "drain"]
 class Setup:
     """What was measured. nodes: the pods of the Service by node, at the start. balancer: `ecmp` or
     `single-node`; interval, seconds, and threshold: of its health checks. grace: seconds until the
-    control plane takes a dead node's pods for unready. rate: connections a second, per policy."""
+    control plane takes a dead node's pods for unready. rate, rest_rate: connections a second that
+    were wanted under each policy, while something breaks and at rest."""
 
     service: str
     nodes: Mapping[str, tuple[str, ...]]
@@ -32,6 +33,7 @@ class Setup:
     threshold: int
     grace: float
     rate: float
+    rest_rate: float
     seed: int
 
 
@@ -204,7 +206,7 @@ class Comparison:
 
 USUAL_GRACE = 50.0
 """Seconds until a silent node's pods are unready with Kubernetes' own settings (semantics §14)."""
-SIGNIFICANCE = 1e-3
+SIGNIFICANCE = 1e-4
 """A difference that chance makes less often than this is a disagreement."""
 STRAY = 0.01
 """The part of connections that a machine which has other things to do may lose by itself: where

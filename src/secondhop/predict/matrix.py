@@ -13,9 +13,10 @@ from typing import TypeAlias
 from ..model.cluster import Address, Cluster, Family, Node, Service, ServicePort
 from ..model.fate import Fate, Outcome
 from ..model.flow import Destination, DestinationKind, Flow, Source, entry_nodes
-from .path import Paths, Trail
+from .path import Paths
 from .services import FAMILIES, has_health_check
 from .story import outcome
+from .trail import Trail
 
 POD_OFFSET = 250
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from ipaddress import ip_address
-from typing import NamedTuple
 
 from ..errors import UsageError
 from ..model.cluster import Address, Cluster, Endpoint, Node, Protocol
@@ -13,71 +12,13 @@ from ..model.fate import Fate, HealthAnswer
 from ..model.flow import Flow
 from ..model.placement import Certainty
 from .placement import Placements
-from .routing import Exit, Place, Routes
+from .routing import Exit, Routes
+from .trail import Delivery, Hop, Sent, Trail
 from .verdict import Action, KubeProxy, Packet, Verdict
 
 ROUTER = "the router"
 _LOOPBACK = {4: ip_address("127.0.0.1"), 6: ip_address("::1")}
 FLANNEL = "flannel --ip-masq: between pods and the outside the node lends its address"
-
-
-class Sent(NamedTuple):
-    """A packet as it leaves a node for elsewhere, and the device it leaves by."""
-
-    packet: Packet
-    exit: Exit
-
-
-@dataclass(frozen=True, slots=True)
-class Hop:
-    """A node that saw the packet.
-
-    by_via: whether the flow's `via` brought it here. sent: None where the journey ended.
-    """
-
-    node: Node
-    packet: Packet
-    verdict: Verdict
-    by_via: bool
-    sent: Sent | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """One pod that may get the connection.
-
-    place: where its address leads. exit: how the last hop sends it there.
-    source: what the pod sees; replaced, source_rule: whether the last hop put it there, and by
-    which rule. answered: whether the pod's answer finds the way back.
-    """
-
-    endpoint: Endpoint
-    place: Place
-    exit: Exit
-    source: Address
-    replaced: bool
-    source_rule: str
-    answered: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Trail:
-    """What happened to a flow.
-
-    origin: the packet as the sender made it. hops: none where it met no node. where, why: who ended
-    it, and a clause saying why.
-    routed: whether the flow's `via` mattered. certainty: see Outcome.
-    """
-
-    origin: Packet
-    hops: tuple[Hop, ...]
-    fate: Fate
-    where: str
-    why: str = ""
-    deliveries: tuple[Delivery, ...] = ()
-    http: HealthAnswer | None = None
-    routed: bool = False
-    certainty: Certainty | None = None
 
 
 class Paths:

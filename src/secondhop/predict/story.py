@@ -6,8 +6,9 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from ..model.cluster import ProxyMode
 from ..model.fate import Backend, ClientIP, Fate, Outcome, Step
-from .path import FLANNEL, ROUTER, Delivery, Hop, Sent, Trail
+from .path import FLANNEL, ROUTER
 from .services import Match
+from .trail import Delivery, Hop, Sent, Trail
 from .verdict import Action
 
 ENTRANCE_FIELDS = {

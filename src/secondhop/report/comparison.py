@@ -88,7 +88,7 @@ def basis(found: Comparison) -> str:
         f"Measured on a lab: {nodes}; client {setup.client}; kube-proxy in {setup.mode} mode; a"
         f" balancer ({setup.balancer}) that asks each node every {setup.interval:g} s and leaves it"
         f" out when that failed {times}; node grace {setup.grace:g} s; {setup.rate:g} connections a"
-        f" second under each policy; seed {setup.seed}."
+        f" second under each policy, {setup.rest_rate:g} at rest; seed {setup.seed}."
     )
 
 
@@ -107,6 +107,7 @@ def data(found: Comparison) -> dict[str, Any]:
     setup = asdict(found.setup)
     service = setup.pop("service")
     setup["graceSeconds"], setup["intervalSeconds"] = setup.pop("grace"), setup.pop("interval")
+    setup["restRate"] = setup.pop("rest_rate")
     return {
         "service": service,
         "agree": found.agree,

@@ -196,7 +196,8 @@ def _latency(found: Comparison) -> str:
     )
     return (
         "<figure><figcaption>TCP handshakes through the balancer, and to the pods without a"
-        f' Service</figcaption><div class="scroll">{drawn}</div></figure><p>{escape(tradeoff.second_hop(found))}</p>'
+        f' Service</figcaption><div class="scroll">{drawn}</div></figure>'
+        f"<p>{escape(tradeoff.second_hop(found))}</p>"
     )
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support import deployment as whoami
 
 from secondhop.errors import ManifestError
 from secondhop.manifests import World, build, read_text
@@ -27,18 +28,9 @@ def service(name: str = "web", **spec: Any) -> Object:
 
 def deployment(name: str = "web", replicas: int = 1, **pod: Any) -> Object:
     """A Deployment with labels app=NAME; keyword arguments go to the pod's spec."""
-    labels = {"app": name}
-    template = {"metadata": {"labels": labels}, "spec": {"containers": [container()], **pod}}
-    return {
-        "apiVersion": "apps/v1",
-        "kind": "Deployment",
-        "metadata": {"name": name},
-        "spec": {
-            "replicas": replicas,
-            "selector": {"matchLabels": labels},
-            "template": template,
-        },
-    }
+    found = whoami(name, replicas)
+    found["spec"]["template"]["spec"] |= pod
+    return found
 
 
 def container(**fields: Any) -> Object:

@@ -12,7 +12,8 @@ from secondhop.model.cluster import Cluster
 from secondhop.model.difference import Change, fate_of
 from secondhop.model.flow import Flow
 from secondhop.predict.matrix import cells
-from secondhop.predict.path import Paths, Trail
+from secondhop.predict.path import Paths
+from secondhop.predict.trail import Trail
 from secondhop.predict.whatif import Situation, changes
 
 from .build import NODES, XJP1, cluster, endpoint, node

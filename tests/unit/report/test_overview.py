@@ -11,7 +11,8 @@ from secondhop.model.cluster import Cluster, Ingress
 from secondhop.model.flow import Flow
 from secondhop.predict.matrix import Matrix
 from secondhop.predict.overview import overview
-from secondhop.predict.path import Paths, Trail
+from secondhop.predict.path import Paths
+from secondhop.predict.trail import Trail
 from secondhop.report import explain
 
 from ..predict.build import GZ1, LB_IP, XJP1, cluster, endpoint, node

@@ -8,13 +8,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
-from tempfile import NamedTemporaryFile
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from ...client.tls import show
 
 _LIFE, _SKEW = timedelta(days=365), timedelta(hours=1)
 
@@ -62,10 +63,7 @@ def server_context(credentials: Credentials) -> ssl.SSLContext:
     """TLS for the server's side."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    with NamedTemporaryFile("w") as file:  # mode 0600; the ssl module reads keys from files only
-        file.write(credentials.certificate + credentials.key)
-        file.flush()
-        context.load_cert_chain(file.name)
+    show(context, credentials.certificate, credentials.key)
     return context
 
 
