@@ -73,7 +73,7 @@ class Plan:
 
 _BUILDING, _MENDING = 2.0, 1.5
 FULL = Plan(50, 200, 5, 1, 1, {"pod dies": 3, "rollout": 5, "node dies": 3, "drain": 5})
-QUICK = Plan(80, 300, 1.5, 0.2, 0.3, {"node dies": 1})
+QUICK = Plan(80, 300, 1.2, 0.15, 0.3, {"node dies": 1})
 
 
 @dataclass(frozen=True, slots=True)
