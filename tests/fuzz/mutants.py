@@ -42,7 +42,6 @@ def few(mode: ProxyMode) -> Cluster:
         node_port=30001,
         type="LoadBalancer",
         clusterIP="10.43.0.11",
-        externalIPs=["198.51.100.7"],
         loadBalancerSourceRanges=["10.42.0.0/16"],
     )
     return world(
@@ -102,11 +101,9 @@ MUTANTS = (
     Mutant("the mark is never read", "iptables", "service traffic requiring SNAT"),
     Mutant("Cluster keeps the source", "iptables", "masquerade traffic for default/wide"),
     Mutant("Local drops nothing", "iptables", "has no local endpoints"),
-    Mutant("a REJECT drops", "iptables", "REJECT --reject-with icmp-port-unreachable", "DROP"),
     Mutant("Local binds pods, too", "iptables", "pod traffic for default/near"),
     Mutant("source ranges guard nothing", "iptables", "traffic not accepted by KUBE-FW"),
     Mutant("nobody hairpins", "iptables", "-s 10.42.1.2/32"),
-    Mutant("the mark is never read", "nftables", "meta mark & 0x00004000 != 0x00000000"),
     Mutant("Local drops nothing", "nftables", 'comment "default/near" : drop'),
     Mutant("a reject drops", "nftables", "goto reject-chain", "drop"),
     Mutant("the second of two is never chosen", "nftables", "1 : 10.42.1.3", "1 : 10.42.0.3"),

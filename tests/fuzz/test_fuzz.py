@@ -19,7 +19,7 @@ from .play import played
 from .worlds import Drawn, drawn
 
 MODES: tuple[ProxyMode, ...] = ("iptables", "nftables")
-FEW = 10
+FEW = 6
 MANY = int(os.environ.get("FUZZ_N", "100"))
 KUBE_PROXY = os.environ.get("FUZZ_PROXY") or None
 EVEN_SLOWLY: dict[str, Any] = {
