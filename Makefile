@@ -42,6 +42,7 @@ bench: setup-dev      ## ratios to the floor; the API's requests and watches
 	.venv/bin/python bench/sync.py
 	.venv/bin/python bench/live.py
 	.venv/bin/python bench/trace.py
+	.venv/bin/python bench/compare.py
 
 clean:                ## what setup and the tools made in this checkout
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -166,7 +166,7 @@ def test_what_else_breaks_is_as_predicted() -> None:
     for one in killed:
         assert one.window is not None
         assert one.window[1] < 2
-    assert all(one.foretold for one in found.disturbances if one.event != "pod dies")
+    assert all(one.foretold or one.expected for one in found.disturbances)
     told = [event.what for event in doing if isinstance(event, Doing)]
     assert list(dict.fromkeys(told))[-1] == "drain: watching what is lost"
 

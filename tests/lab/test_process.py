@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import os
 import re
 import signal
 from collections.abc import Callable, Coroutine, Sequence
@@ -13,10 +14,11 @@ import pytest
 from support import sandboxed
 
 from secondhop.lab import linux
-from secondhop.lab.container import Home, ProgramContainer
+from secondhop.lab.container import Home
+from secondhop.lab.environment import PATH
 from secondhop.lab.execution import Execution
 from secondhop.lab.netns import Namespace
-from secondhop.lab.process import PATH
+from secondhop.lab.program_container import ProgramContainer
 from secondhop.lab.rtnetlink import Netlink
 
 
@@ -67,6 +69,17 @@ def test_a_program_has_a_hostname_addresses_and_processes_of_its_own() -> None:
 )
 def test_the_hosts_secrets_stay_outside(secret: str) -> None:
     assert run(said, ["sh", "-c", f"ls -A {secret} 2>/dev/null; exit 0"]) == (0, "")
+
+
+def test_a_program_has_its_streams_open_and_nothing_else() -> None:
+    """A library's socket, say, in the network of a node."""
+
+    async def beside_open_ones() -> tuple[int, str]:
+        for _ in range(3):
+            os.set_inheritable(os.open("/", os.O_RDONLY), True)
+        return await said(["ls", "/proc/self/fd"])
+
+    assert run(beside_open_ones) == (0, "0\n1\n2\n3\n")  # the last is the folder it lists
 
 
 def test_nothing_of_the_host_can_be_written(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import functools
 import os
 import pty
 import resource
+import select
 import signal
 import subprocess
 import sys
@@ -52,6 +53,18 @@ def test_interrupted_at_any_moment_it_leaves_nothing(
         return
     assert gone(root), err
     assert list((root / "secondhop").glob("*")) == []
+
+
+def test_what_the_caller_had_open_is_closed(secondhop: Secondhop, root: Path) -> None:
+    """A lock that `flock` holds for a command, say, is free when the command has ended."""
+    reading, writing = os.pipe()
+    one = begin(root, pass_fds=[writing])
+    os.close(writing)
+    one.communicate(timeout=30)
+    assert one.returncode == 0
+    assert select.select([reading], [], [], 5)[0], "who reads waits for ever"
+    os.close(reading)
+    assert secondhop("lab", "status").returncode == 0
 
 
 def test_who_does_not_read_to_the_end_has_a_lab_all_the_same(

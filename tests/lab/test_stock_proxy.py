@@ -1,6 +1,7 @@
 """A stock kube-proxy in the proxy's seat, judged by the prediction. The real one where there is
 one; what it meets, and what becomes of one that fails, with stand-ins."""
 
+import asyncio
 import json
 import os
 import re
@@ -15,11 +16,15 @@ import pytest
 from conftest import Unprivileged
 from staying import Secondhop, gone, processes
 from strangers_in_seats import DYING, DYING_WHEN_TOLD, IDLE_PROXY, VERSION, kube_bin, program
-from support import deployment, lab, random_world, service
+from support import deployment, lab, random_world, reference, sandboxed, service
 
+from secondhop.errors import LabError
 from secondhop.experiment.events import Probed
 from secondhop.experiment.run import run
+from secondhop.lab import iptables
 from secondhop.lab.client import Lab
+from secondhop.lab.netns import Namespace
+from secondhop.lab.stockproxy import Stock, StockProxy
 from secondhop.model.cluster import ProxyMode
 
 REFERENCE = [
@@ -140,6 +145,30 @@ def test_one_that_may_not_be_executed(secondhop: Secondhop, tmp_path: Path) -> N
         done = secondhop(*command, "-f", lab_file(tmp_path, path), "-f", str(GOOD))
         assert done.returncode == 3
         assert f"proxy.external: {path} cannot be executed" in done.stderr
+
+
+def refused_again_and_again() -> list[int]:
+    """How many descriptors there are after each sync that flannel's rules fail in."""
+
+    async def syncs() -> list[int]:
+        cluster, found = reference()[0].cluster, []
+        proxy = StockProxy(Namespace.create("gz1"), Stock("/nothing", ""))
+        for _ in range(4):
+            with pytest.raises(LabError):
+                await proxy.sync(cluster)
+            found.append(len(os.listdir("/proc/self/fd")))
+        return found
+
+    def refuse(namespace: Namespace, text: str, family: int) -> None:
+        raise LabError("no", "")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(iptables, "Restore", refuse)
+        return asyncio.run(syncs())
+
+
+def test_a_sync_that_fails_leaves_nothing_open() -> None:
+    assert len(set(sandboxed(refused_again_and_again))) == 1
 
 
 def test_nothing_is_left_of_a_run_that_is_killed(root: Path, tmp_path: Path) -> None:

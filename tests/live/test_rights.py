@@ -58,7 +58,7 @@ def test_the_readers_role_is_enough_to_read(lab: Live, namespace: str, tmp_path:
         assert "not allowed" not in done.stdout
         refused = lab.secondhop("run", "--yes", "--kubeconfig", kubeconfig)
     assert refused.returncode == 3
-    assert "not allowed: create namespaces/secondhop-" in refused.stderr
+    assert "not allowed: get namespaces at the cluster scope (to create" in refused.stderr
     assert "Traceback" not in refused.stderr
 
 

@@ -181,6 +181,28 @@ def test_the_api_in_the_process_loads_no_http() -> None:
     assert not THIRD_PARTY.keys() & set(done.stdout.split())
 
 
+def test_an_experiment_loads_nothing_of_what_it_does_not_use() -> None:
+    """Each module costs a run some of its half second."""
+    unused = {
+        f"secondhop.{name}"
+        for name in (
+            "apiserver.pod_rules", "apiserver.workload_rules", "apiserver.ownership",
+            "controllers.loop", "controllers.cache", "controllers.balancer",
+            "dataplane.nftables.layout", "lab.nftables", "lab.stockproxy", "lab.controlplane",
+            "lab.loadbalancer", "lab.faults", "lab.process", "lab.execution", "lab.conntrack",
+            "lab.datagrams", "lab.recorder",
+        )
+    }  # fmt: skip
+    code = "import sys, secondhop.lab.supervisor; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", code], capture_output=True, text=True, timeout=30, check=True
+    )
+    assert not unused & set(done.stdout.split())
+    assert unused <= {
+        ".".join(("secondhop", *path.relative_to(PACKAGE).with_suffix("").parts)) for path in FILES
+    }, "there is no such module"
+
+
 @pytest.mark.parametrize(
     ("source", "module", "lazy"),
     [

@@ -3,7 +3,7 @@ wrong."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import TypeAlias
 
 from ..client.api import Object
@@ -17,11 +17,7 @@ from ..manifests.api.field import (
 )
 from ..manifests.api.metadata import validate_metadata, validate_metadata_update
 from ..manifests.api.syntax import dns_label, dns_subdomain, label_key, label_value
-from .endpoints_rules import endpoints_rules
 from .kinds import Kind
-from .pod_rules import EFFECTS, pod_rules, pod_update_rules
-from .slice_rules import slice_rules
-from .workload_rules import daemon_set_rules, deployment_rules, replica_set_rules
 
 Rules: TypeAlias = Callable[[Object, Object | None], Iterator[FieldError]]
 
@@ -34,16 +30,39 @@ def refusals(
         return _of_service(new, old, subresource)
     errors = list(_metadata(kind, new, old))
     if not subresource or subresource == "scale":
-        errors += _RULES.get(kind.kind, _nothing)(new, old)
+        errors += _rules(kind.kind)(new, old)
     return errors
 
 
 def _of_service(new: Object, old: Object | None, subresource: str) -> list[FieldError]:
-    """Its rules are many, and not loaded before they are needed."""
     from ..manifests.api.balancer import validate_service_status
     from ..manifests.api.service import validate_service
 
     return validate_service_status(new, old) if subresource else validate_service(new, old)
+
+
+def _rules(kind: str) -> Rules:
+    """Those of a kind. Of most there are many, and none is loaded before it is needed."""
+    match kind:
+        case "ConfigMap":
+            return _config_map
+        case "DaemonSet" | "Deployment" | "ReplicaSet":
+            from .workload_rules import RULES
+
+            return RULES[kind]
+        case "EndpointSlice":
+            from .slice_rules import slice_rules
+
+            return slice_rules
+        case "Endpoints":
+            from .endpoints_rules import endpoints_rules
+
+            return endpoints_rules
+        case "Node":
+            return _node
+        case "Pod":
+            return _pod
+    return _nothing
 
 
 def _metadata(kind: Kind, new: Object, old: Object | None) -> Iterator[FieldError]:
@@ -82,6 +101,8 @@ def _nothing(new: Object, old: Object | None) -> Iterator[FieldError]:
 
 
 def _pod(new: Object, old: Object | None) -> Iterator[FieldError]:
+    from .pod_rules import pod_rules, pod_update_rules
+
     yield from pod_rules(new.get("spec") or {}, ("spec",))
     if old is not None:
         yield from pod_update_rules(new, old)
@@ -89,8 +110,20 @@ def _pod(new: Object, old: Object | None) -> Iterator[FieldError]:
 
 def _node(new: Object, old: Object | None) -> Iterator[FieldError]:
     spec: Object = new.get("spec") or {}
+    if taints := spec.get("taints"):
+        yield from _taints(taints)
+    before: Object = (old or {}).get("spec") or {}
+    stored, first = before.get("podCIDRs"), before.get("podCIDR")
+    if stored and (spec.get("podCIDRs"), spec.get("podCIDR")) != (stored, first):
+        yield forbidden(("spec", "podCIDRs"), "node updates may not change podCIDR except from "
+                        '"" to valid')  # fmt: skip
+
+
+def _taints(taints: list[Object]) -> Iterator[FieldError]:
+    from .pod_rules import EFFECTS
+
     taken: set[tuple[str, str]] = set()
-    for n, taint in enumerate(spec.get("taints") or []):
+    for n, taint in enumerate(taints):
         key = taint.get("key") or ""
         for why in label_key(key):
             yield invalid(("spec", "taints", n, "key"), key, why)
@@ -104,11 +137,6 @@ def _node(new: Object, old: Object | None) -> Iterator[FieldError]:
         elif (key, effect) in taken:
             yield duplicate(("spec", "taints", n), taint)
         taken.add((key, effect))
-    before: Object = (old or {}).get("spec") or {}
-    stored, first = before.get("podCIDRs"), before.get("podCIDR")
-    if stored and (spec.get("podCIDRs"), spec.get("podCIDR")) != (stored, first):
-        yield forbidden(("spec", "podCIDRs"), "node updates may not change podCIDR except from "
-                        '"" to valid')  # fmt: skip
 
 
 def _config_map(new: Object, old: Object | None) -> Iterator[FieldError]:
@@ -134,13 +162,3 @@ _BAD_KEY = (
     "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name', "
     " or 'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')"
 )
-_RULES: Mapping[str, Rules] = {
-    "ConfigMap": _config_map,
-    "DaemonSet": daemon_set_rules,
-    "Deployment": deployment_rules,
-    "EndpointSlice": slice_rules,
-    "Endpoints": endpoints_rules,
-    "Node": _node,
-    "Pod": _pod,
-    "ReplicaSet": replica_set_rules,
-}

@@ -161,3 +161,10 @@ def _amount(value: int | str) -> int:
     if isinstance(value, int):
         return value
     return int(value[:-1]) if _PERCENT.fullmatch(value) else 0
+
+
+RULES = {
+    "DaemonSet": daemon_set_rules,
+    "Deployment": deployment_rules,
+    "ReplicaSet": replica_set_rules,
+}

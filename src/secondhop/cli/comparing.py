@@ -10,7 +10,7 @@ from .laborder import objects
 from .source import Input, choose
 
 if TYPE_CHECKING:
-    from ..experiment.compare import Subject
+    from ..experiment.subject import Subject
     from ..manifests import Document, World
     from ..model.cluster import Family, Policy, Service, ServicePort
     from ..model.comparison import Event
@@ -35,8 +35,8 @@ def subject(
 ) -> Subject:
     """The Service, its workloads and the Lab. Raises ManifestError, UsageError,
     EnvironmentUnable."""
-    from ..experiment.compare import Subject
     from ..experiment.fit import limits, refuse_unfit
+    from ..experiment.subject import Subject
 
     given = Input(files, namespace)
     documents = given.documents()

@@ -15,6 +15,8 @@ from .endpointslices import families_of
 from .loop import Context, Controller
 from .owners import deleting
 
+_FAILED = "SyncLoadBalancerFailed"
+
 
 def is_ours(service: Object) -> bool:
     """Whether it wants a balancer, and of no class of its own."""
@@ -65,7 +67,12 @@ class LoadBalancers(Controller):
             return None
         others = (one for one in self._services if one is not service and is_ours(one))
         taken = {ip for one in others for ip in addresses_of(one)}
-        found = chosen(service, self.context.settings.pool, taken) if is_ours(service) else []
+        found = []
+        if is_ours(service):
+            found = chosen(service, self.context.settings.pool, taken)
+            if len(found) < len(families_of(service)):
+                told = "Error syncing load balancer: no address of the pool is free"
+                self.context.events.tell(service, self.name, _FAILED, told, "Warning")
         if found != addresses_of(service):
             ingress = [{"ip": str(ip), "ipMode": "VIP"} for ip in found]
             status = {"loadBalancer": {"ingress": ingress} if ingress else {}}

@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from ..model.comparison import STRAY
-
 
 def chi_square(seen: Mapping[str, int], shares: Mapping[str, float]) -> float:
     """The p-value of counts, if each falls to its key with this share (Pearson's test). 1 where
@@ -41,13 +39,13 @@ def binomial(lost: int, sent: int, part: float) -> float:
     return min(1.0, sum(each for each in likelihood if each <= own))
 
 
-def losses(lost: int, sent: int, part: float) -> float:
+def losses(lost: int, sent: int, part: float, stray: float) -> float:
     """The p-value of so many lost of all where this part of them is predicted to be. None and all
-    are taken with the grain of salt that STRAY is, and only on the side where they can be wrong."""
+    are judged only on the side where they can be wrong; stray: the part that may be by itself."""
     if part == 0:
-        return _at_least(lost, sent, STRAY)
+        return _at_least(lost, sent, stray)
     if part == 1:
-        return _at_least(sent - lost, sent, STRAY)
+        return _at_least(sent - lost, sent, stray)
     return binomial(lost, sent, part)
 
 

@@ -5,7 +5,6 @@ A claim is judged only if the trials can tell; each verdict carries the measurem
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from typing import NamedTuple, TypeAlias
 from ..model.claim import Claim, Verdict
 from ..model.cluster import Cluster, Endpoint, Family, Policy, Protocol, Service
 from ..model.fate import Fate, Trial
+from .chance import chi_square
 
 
 class _Entrance(NamedTuple):
@@ -62,6 +62,8 @@ class _Case:
 
 
 _LEAST, _NAMED = 5, 6
+_BY_CHANCE = 1e-5
+"""Shares that chance makes less often are not even."""
 _Finding: TypeAlias = tuple[bool, str] | None
 _Judge: TypeAlias = Callable[[_Case], _Finding]
 
@@ -105,9 +107,7 @@ def _even(case: _Case) -> _Finding:
         pods = sorted({e.pod for e in endpoints if e.ready} | counts.keys())
         if len(pods) < 2 or counts.total() < _LEAST * len(pods):
             continue
-        mean = counts.total() / len(pods)
-        statistic = sum((counts[pod] - mean) ** 2 / mean for pod in pods)
-        even &= statistic <= _chi_square(len(pods) - 1)
+        even &= chi_square(counts, dict.fromkeys(pods, 1 / len(pods))) >= _BY_CHANCE
         if len(pods) <= _NAMED:
             shares = ", ".join(f"{pod} {counts[pod]}" for pod in pods)
         else:
@@ -115,13 +115,6 @@ def _even(case: _Case) -> _Finding:
             shares = f"{len(pods)} pods {min(each)} to {max(each)} each"
         told.append(f"of {counts.total()} connections to {entrance}: {shares}")
     return (even, "; ".join(told)) if told else None
-
-
-def _chi_square(degrees: int) -> float:
-    """The value that chi-square exceeds by chance once in 100,000 (Wilson and Hilferty)."""
-    part = 2 / (9 * degrees)
-    cube_root: float = 1 - part + 4.265 * math.sqrt(part)
-    return degrees * cube_root**3
 
 
 def _any_node(case: _Case) -> _Finding:

@@ -5,20 +5,18 @@ The Service is there once under each policy, before the same pods: what breaks, 
 
 from __future__ import annotations
 
-import copy
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeAlias
 
 from ..lab.client import Lab
 from ..lab.rehearsal import Answer, Notice, Script
 from ..lab.stage import Stage
 from ..lab.timing import RELIST
-from ..manifests import World
-from ..model.cluster import Family, Policy, Service, ServicePort
+from ..model.cluster import Policy, Service
 from ..model.comparison import (
+    STRAY,
     Comparison,
     Disturbance,
     Event,
@@ -36,8 +34,7 @@ from .fit import stock_proxy
 from .foresight import Foresight
 from .run import run
 from .sayings import Measured, claims
-
-Object: TypeAlias = dict[str, Any]
+from .subject import Subject, twin
 
 _TICK, _ROUNDS = 0.2, 5
 _FAULTS: Mapping[Event, tuple[str, str]] = {
@@ -47,6 +44,12 @@ _FAULTS: Mapping[Event, tuple[str, str]] = {
     "drain": ("drain", "uncordon"),
 }
 """What is done, and what undoes it."""
+
+
+_KILLED = (
+    f"pod dies: its processes are killed, its kubelet notices after {RELIST:g} s (how often real"
+    " ones look) and starts it again at once; a real program takes its own time to start on top"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +76,7 @@ class Plan:
 
 _BUILDING, _MENDING = 2.0, 1.5
 FULL = Plan(50, 200, 5, 1, 1, {"pod dies": 3, "rollout": 5, "node dies": 3, "drain": 5})
-QUICK = Plan(80, 300, 1.5, 0.2, 0.3, {"node dies": 1})
+QUICK = Plan(80, 300, 1.2, 0.15, 0.3, {"node dies": 1})
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,25 +86,6 @@ class Doing:
     what: str
     done: float
     total: float
-
-
-@dataclass(frozen=True, slots=True)
-class Subject:
-    """What is compared. world: the input's, whose Lab says what stands around. objects: the
-    workloads as the lab plays them. service, port, family: what is dialled; declared: the Service's
-    own object. deployment: `namespace/name` of what to roll, if there is one. left_out: what cannot
-    be tried, and why."""
-
-    world: World
-    service: Service
-    port: ServicePort
-    family: Family
-    declared: Object
-    objects: Sequence[Object]
-    deployment: str
-    policies: Sequence[Policy]
-    left_out: Mapping[Event, str]
-    notes: Sequence[str]
 
 
 def compare(lab: Lab, stage: Stage, of: Subject, plan: Plan) -> Iterator[Doing | Comparison]:
@@ -131,7 +115,7 @@ class _Comparing:
         of, plan, stage = self._of, self._plan, self._stage
         yield self._now("building the lab, trying single flows")
         self._shown = exhibits(of.world, of.service, of.port, of.family)
-        twins = [_twin(of, policy) for policy in of.policies]
+        twins = [twin(of, policy) for policy in of.policies]
         described = replace(of.world.lab, external_proxy=stock_proxy(of.world))
         script = Script(of.world.cluster, described, [*of.objects, *twins])
         stage.play(script)
@@ -230,7 +214,7 @@ class _Comparing:
             predicted={pod: share.pods.get(pod, 0.0) for pod in ready},
             p_value=min(
                 chi_square(pods, {pod: part / (1 - astray) for pod, part in share.pods.items()}),
-                losses(lost, len(answer.shots), astray),
+                losses(lost, len(answer.shots), astray, STRAY),
             ),
             client_ip="kept" if kept else "replaced",
             hops=Counter(answer.hops),
@@ -338,37 +322,3 @@ class _Comparing:
             return None
         pods = self._foresights["Local"].share(weighted=True).pods
         return max(pods.values(), default=0.0) * len(pods)
-
-
-def _twin(of: Subject, policy: Policy) -> Object:
-    """The Service as a LoadBalancer under one policy, with addresses and ports of its own."""
-    found = copy.deepcopy(of.declared)
-    name = f"{of.service.name}-{policy.lower()}"
-    kept = {k: v for k, v in found["spec"].items() if k in _KEPT}
-    ports = [
-        {k: v for k, v in port.items() if k != "nodePort"}
-        for port in found["spec"]["ports"]
-        if (port.get("name") or "", port["port"]) == (of.port.name, of.port.port)
-    ]
-    spec = {**kept, "ports": ports, "type": "LoadBalancer", "externalTrafficPolicy": policy}
-    return {
-        "apiVersion": "v1",
-        "kind": "Service",
-        "metadata": {"name": name, "namespace": of.service.namespace},
-        "spec": spec,
-    }
-
-
-_KILLED = (
-    f"pod dies: its processes are killed, its kubelet notices after {RELIST:g} s (how often real"
-    " ones look) and starts it again at once; a real program takes its own time to start on top"
-)
-_KEPT = (
-    "selector",
-    "ipFamilies",
-    "ipFamilyPolicy",
-    "internalTrafficPolicy",
-    "trafficDistribution",
-    "publishNotReadyAddresses",
-)
-"""What decides where a fresh connection lands, and who may serve it."""

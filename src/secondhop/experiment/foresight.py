@@ -9,7 +9,7 @@ from typing import NamedTuple
 from ..lab.timing import RELIST
 from ..manifests import Lab
 from ..model.cluster import Cluster, Service
-from ..model.comparison import Event, Judged, Sample
+from ..model.comparison import STRAY, Event, Judged, Sample
 from ..model.failover import Phase, Rolling
 from ..model.share import Share
 from ..model.workload import Workload
@@ -94,7 +94,7 @@ class Foresight:
             if until > since:
                 sent = [sample for sample in after if since <= sample.at <= until]
                 lost = sum(not sample.pod for sample in sent)
-                p_value = losses(lost, len(sent), phase.lost)
+                p_value = losses(lost, len(sent), phase.lost, STRAY)
                 yield Judged(since, until, phase.lost, len(sent), lost, p_value)
             since = until + early + late
 

@@ -33,7 +33,7 @@ class Judge:
 
     def _row(self, tried: Tried, predicted: tuple[Prediction, ...]) -> Judged:
         if not tried.reached:
-            return Judged(tried, predicted, "not reached", _unreached(tried))
+            return Judged(tried, predicted, "not reached", _unreached(tried, predicted))
         if _settled(tried) == {Fate.UNROUTABLE} and not _says(predicted, Fate.UNROUTABLE):
             why = f"no way there from here: {tried.observed.evidence}"
             return Judged(tried, predicted, "not reached", why)
@@ -133,18 +133,20 @@ def _settled(tried: Tried) -> set[Fate]:
     return seen - {Fate.DROPPED} if seen & _BY_ICMP else seen
 
 
-def _unreached(tried: Tried) -> str:
+def _unreached(tried: Tried, predicted: Sequence[Prediction]) -> str:
     ports = ", ".join(f"{c.port} ({c.what})" for c in tried.controls)
     if tried.intercepted:
         return (
             "connected, but so does a port that nobody has: something on the way (a proxy, a VPN)"
             " accepts every connection, and who answered here cannot be told"
         )
+    drops = [one.outcome.reason for one in predicted if one.outcome.fate is Fate.DROPPED]
+    expected = f"; predicted is a drop: {drops[0]}" if drops else ""
     inside = "; --from pod tries it from inside" if tried.flow.source.kind == "client" else ""
     return (
         f"silence, and as silent are its ports {ports}: nothing at this address answers here, so"
         " whether a rule dropped it or the way is closed (firewall, VPN, cloud network) cannot be"
-        f" told from here{inside}"
+        f" told from here{inside}{expected}"
     )
 
 

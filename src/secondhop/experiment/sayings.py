@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 from ..model.claim import Claim, Verdict
 from ..model.cluster import Cluster, Policy, Service
-from ..model.comparison import SIGNIFICANCE, USUAL_GRACE, Disturbance, Rest
+from ..model.comparison import SIGNIFICANCE, STRAY, USUAL_GRACE, Disturbance, Rest
 from ..model.fate import Fate, Trial
 from .chance import chi_square, losses
 from .claims import judge
@@ -83,7 +83,7 @@ def _survives(found: Measured) -> _Finding:
     told += (
         f" {found.grace:g} s; Kubernetes' own is {USUAL_GRACE:g} s), {lost} of {len(later)} later"
     )
-    return bool(later) and losses(lost, len(later), 0.0) >= SIGNIFICANCE, told
+    return bool(later) and losses(lost, len(later), 0.0, STRAY) >= SIGNIFICANCE, told
 
 
 def _uneven(found: Measured) -> _Finding:

@@ -1,4 +1,4 @@
-"""Containers: the built-in whoami on the lab's event loop, or a program of this machine."""
+"""Containers: what runs for an image, and the built-in whoami, on the lab's event loop."""
 
 from __future__ import annotations
 
@@ -10,18 +10,20 @@ import signal
 import socket
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ..errors import UsageError
 from ..model.cluster import Address
 from .capture import Arrival, Arrivals, keep_syn, saved_ttl
-from .datagrams import Answers
 from .log import Log
 from .netns import FAMILIES, bind_all
-from .process import Place, Process, Streams, start
 from .rtnetlink import Netlink
 from .whoami import Whoami
 from .workloads import IMAGE, runs_whoami, settings
+
+if TYPE_CHECKING:
+    from .datagrams import Answers
+    from .process import Place, Process
 
 _BACKLOG = 1024
 _MANY = 65536
@@ -29,7 +31,6 @@ _PATIENCE = 3600.0
 """The real whoami waits for ever; a connection held through an experiment must not tell."""
 _GO_TERMINATED = 2
 """How a Go program ends on SIGTERM as the first process of its pid namespace."""
-_CHUNK = 65536
 
 
 class Unavailable(Exception):
@@ -84,6 +85,8 @@ class Home:
 
     def place(self, inside: Process | None = None) -> Place:
         """Where a program of this pod runs."""
+        from .process import Place  # the pods of most experiments run none
+
         return Place(self.netlink.namespace, self.pod, self.addresses, inside)
 
 
@@ -101,6 +104,8 @@ async def run(home: Home, spec: Mapping[str, Any], environ: Mapping[str, str]) -
             f'image "{image}" cannot be pulled: the lab has no registry. Available: {IMAGE} (built'
             " in), and any program of this machine: give the container a `command:`"
         )
+    from .program_container import ProgramContainer
+
     return await ProgramContainer.begin(home, [*command, *args], environ, _folder(spec))
 
 
@@ -156,6 +161,8 @@ class WhoamiContainer:
     def _open(self, kind: str, family: int, port: int, whoami: Whoami) -> None:
         """Listen on a port of every address of one family."""
         if kind == "udp":
+            from .datagrams import Answers
+
             self._answers.append(Answers(self._home.netlink.namespace, family, port, self._home))
             return
         listener = self._home.netlink.namespace.socket(family, socket.SOCK_STREAM)
@@ -208,56 +215,3 @@ class WhoamiContainer:
             transport.abort()  # as a kernel closes what a process had open
         self.log.end()
         self._status.set_result(status)
-
-
-class ProgramContainer:
-    """A program of this machine, its output in the log."""
-
-    def __init__(self, program: Process, log: Log) -> None:
-        self.program: Process | None = program
-        self._program = program
-        self.log = log
-
-    @classmethod
-    async def begin(
-        cls, home: Home, command: Sequence[str], environ: Mapping[str, str], folder: str
-    ) -> ProgramContainer:
-        """Start it. Raises OSError as execve did."""
-        log = Log()
-        null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
-        reading, writing = os.pipe2(os.O_CLOEXEC)
-        try:
-            streams = Streams(null, writing, writing)
-            program = await start(home.place(), command, environ, folder, streams)
-        except OSError:
-            os.close(reading)
-            raise
-        finally:
-            os.close(null)
-            os.close(writing)
-        _pump(reading, log)
-        return cls(program, log)
-
-    async def wait(self) -> int:
-        """See Container."""
-        return await self._program.wait()
-
-    def signal(self, number: int) -> None:
-        """See Container."""
-        self._program.signal(number)
-
-
-def _pump(reading: int, log: Log) -> None:
-    """Carry what comes out of a pipe into a log, until all its writers are gone."""
-    loop = asyncio.get_running_loop()
-    os.set_blocking(reading, False)
-
-    def read() -> None:
-        data = os.read(reading, _CHUNK)
-        log.write(data)
-        if not data:
-            loop.remove_reader(reading)
-            os.close(reading)
-            log.end()
-
-    loop.add_reader(reading, read)

@@ -9,6 +9,7 @@ from typing import Any
 from ..client import Object
 from ..model.cluster import Address
 
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _REFERENCE = re.compile(r"\$(\$|\(([A-Za-z_][A-Za-z0-9_.-]*)\))")
 _PLACES: Mapping[str, tuple[str, ...]] = {
     "metadata.name": ("metadata", "name"),

@@ -13,7 +13,8 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from fcntl import ioctl
 
 from .container import Container, Home
-from .process import PATH, Process, Streams, start
+from .environment import PATH
+from .process import Process, Streams, start
 
 _CHUNK = 65536
 _FULL_SECONDS = 0.01

@@ -10,7 +10,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, NamedTuple
 
 from .container import Container, Home
-from .execution import Execution
 from .netns import Namespace
 
 _OK = range(200, 400)
@@ -216,6 +215,8 @@ async def _get(target: Target, asked: Mapping[str, Any]) -> str:
 
 
 async def _execute(target: Target, command: list[str]) -> str:
+    from .execution import Execution  # most probes ask over the network
+
     execution = await Execution.begin(
         target.home, target.container, command, {}, stdin=False, tty=False
     )

@@ -75,6 +75,10 @@ class Loader:
         had, self._loaded = self._loaded, None
         return bool(had)
 
+    def close(self) -> None:
+        """Leave the rules as they are; no more are loaded."""
+        self._switches.close()
+
     async def _saved(self) -> Ruleset:
         """What of ours the kernel has."""
         program = restore_program(self._family).replace("-restore", "-save")
@@ -121,6 +125,11 @@ class _Switches:
     def rest(self) -> None:
         """Hear nothing: of every rule that nftables mode loads the kernel would tell."""
         self._socket.setsockopt(_SOL_NETLINK, _LEAVE, _NFTABLES_GROUP)
+
+    def close(self) -> None:
+        """Hear nothing any more."""
+        asyncio.get_running_loop().remove_reader(self._socket)
+        self._socket.close()
 
     def _heard(self) -> int | None:
         """How many switches the next message tells of; None if there is no message."""

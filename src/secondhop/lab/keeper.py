@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NoReturn
 
 from ..errors import EnvironmentUnable, LabError, SecondhopError, UsageError
+from .descriptors import inheritable
 from .sandbox import Sandbox, no_interrupt
 from .state import State
 
@@ -133,6 +134,8 @@ def _background(
         null = os.open(os.devnull, os.O_RDWR)
         for stream in (0, 1, 2):
             os.dup2(null, stream)
+        for descriptor in inheritable():
+            os.close(descriptor)
         os.chdir("/")
         _keep(state, caller, main)
     except OSError as error:

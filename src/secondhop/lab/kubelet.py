@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from ..apiserver.agent import Execution, LogOptions
 from ..client import Api, Object, meta
@@ -21,14 +21,15 @@ from ..model.cluster import Address, Node
 from .addresses import WISH, Addresses
 from .capture import Arrivals
 from .container import Home
-from .execution import Execution as Running
 from .nodestatus import internal_ips, is_well, node_object, node_status
 from .pod import Seat
 from .podlife import PodLife
 from .podstatus import Record
-from .process import Process
 from .rtnetlink import Netlink
 from .timing import USUAL, Timing
+
+if TYPE_CHECKING:
+    from .process import Process
 
 _LEASE_SECONDS = 40
 LEASES = "kube-node-lease"
@@ -242,6 +243,8 @@ class Kubelet:
         run = self._runs[namespace, name]
         if record.container is None or run.home is None:
             raise ApiError(400, "BadRequest", f"container {record.name} is not running")
+        from .execution import Execution as Running
+
         try:
             return await Running.begin(
                 run.home, record.container, command, {}, stdin=stdin, tty=tty

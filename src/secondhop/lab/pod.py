@@ -18,11 +18,10 @@ from ..client import Object
 from ..errors import ApiError
 from ..model.cluster import Address
 from .container import Container, Home, Unavailable, run
-from .environment import Unresolved, commanded, environment
+from .environment import PATH, Unresolved, commanded, environment
 from .health import Target, Vitals, check
 from .netns import Namespace
 from .podstatus import Picture, Record, now, stamp, terminated, waiting
-from .process import PATH
 from .timing import Timing
 
 _GRACE_SECONDS = 30.0

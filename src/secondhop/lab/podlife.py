@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from ..client import Object
-from ..controllers.pods import is_ready
+from ..controllers.conditions import is_true
 from ..errors import ApiError, SecondhopError
 from .container import Home
 from .pod import PodRun, Seat
@@ -39,7 +39,9 @@ class PodLife:
         """The API says something new: its gates may have turned; others may have written that it
         is not ready, as happens to a node that fell silent; if it was deleted, it is to end within
         its grace period."""
-        if self._told is not None and is_ready(pod) != is_ready({"status": self._told}):
+        if self._told is not None and is_true(pod, "Ready") != is_true(
+            {"status": self._told}, "Ready"
+        ):
             self._told = None
         if self.pod_run is not None:
             self.pod_run.pod = pod

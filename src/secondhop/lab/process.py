@@ -15,9 +15,9 @@ from typing import NamedTuple, NoReturn
 
 from ..model.cluster import Address
 from . import linux, root
+from .descriptors import inheritable
 from .netns import Namespace
 
-PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _INSIDE = linux.CLONE_NEWNS | linux.CLONE_NEWUTS | linux.CLONE_NEWIPC
 _FAILURE = struct.Struct("=I?")
 """errno, and whether it was the program that could not be executed."""
@@ -138,6 +138,8 @@ def _child(
     executing = False
     try:
         gc.disable()
+        for descriptor in inheritable():
+            os.set_inheritable(descriptor, False)
         _enter(place)
         linux.limit_capabilities(_CAPABILITIES)
         os.setsid()

@@ -14,7 +14,6 @@ from ..dataplane.udp_flows import changed_endpoints, served
 from ..model.cluster import Cluster, Endpoint, Family, Node, ServicePortName
 from . import iptables
 from .capture import Packet, Refusal, RefusalLog, Verdict
-from .conntrack import forget_stale
 from .healthchecks import Health, HealthServers
 from .netlink import Netfilter, create_counters
 from .netns import Namespace
@@ -71,6 +70,8 @@ class NodeProxy:
     def _forget_flows(self, cluster: Cluster, families: list[Family]) -> None:
         """At the end of a sync in which endpoints changed (semantics §5.5)."""
         if changed_endpoints(self._endpoints, cluster.endpoints):
+            from .conntrack import forget_stale
+
             for family in families:
                 forget_stale(self._namespace, family, served(cluster, family))
         self._endpoints = cluster.endpoints

@@ -162,7 +162,11 @@ class StockProxy:
 
     async def _sync_flannel(self, cluster: Cluster, family: Family) -> None:
         loader = self._flannel.pop(family, None) or iptables.Loader(self._namespace, family)
-        await loader.sync(flannel.rules(cluster, cluster.node(self._namespace.name), family))
+        try:
+            await loader.sync(flannel.rules(cluster, cluster.node(self._namespace.name), family))
+        except BaseException:
+            loader.close()
+            raise
         self._flannel[family] = loader  # one that has failed would take kube-proxy's for its own
 
     async def _rest(self, daemon: Daemon) -> None:

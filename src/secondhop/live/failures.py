@@ -98,7 +98,7 @@ def _right(doing: str, verb: str, resource: str, group: str, namespace: str) -> 
     if doing.startswith(f"{verb} {resource}"):
         return doing
     where = f"in namespace {namespace}" if namespace else "at the cluster scope"
-    return f"{verb} {resource}{'.' if group else ''}{group} {where}"
+    return f"{verb} {resource}{'.' if group else ''}{group} {where} (to {doing})"
 
 
 def late(doing: str, seconds: float) -> ClusterError:

@@ -14,8 +14,8 @@ FLANNEL_CONFIGS = ("kube-flannel/kube-flannel-cfg", "kube-system/kube-flannel-cf
 FLANNELS = ("kube-flannel-ds", "kube-flannel", "canal", "rke2-canal")
 _MODELLED: dict[str, CniBackend] = {"vxlan": "vxlan", "host-gw": "host-gw"}
 _SOURCES = (
-    "who serves and who drops is kube-proxy's doing and stands; which source address a pod sees"
-    " where a node masquerades is computed as {computed}'s, and may differ"
+    "who serves and who drops does not hang on it; which source address a pod sees where a node"
+    " masquerades is computed as {computed}'s, and may differ"
 )
 
 

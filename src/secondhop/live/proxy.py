@@ -18,6 +18,7 @@ _USUAL = "iptables"
 _MODELLED = ("iptables", "nftables")
 _REPLACING = {"true", "strict", "partial", "probe"}
 _OVN = ("ovnkube-node", "ovnkube-node-dpu")
+_UNKNOWN = "its rules are not known here: what is told by kube-proxy's may differ from what it does"
 _DISAGREE = "the answers are by the mode of most nodes, and others may behave differently"
 
 
@@ -39,7 +40,8 @@ class Proxy(NamedTuple):
     @property
     def inference(self) -> Inference:
         """For a report."""
-        return Inference("proxy mode", self.mode, self.sureness, self.source, self.doubt)
+        doubt = self.doubt or ("" if self.modelled else _UNKNOWN)
+        return Inference("proxy mode", self.mode, self.sureness, self.source, doubt)
 
 
 def find_proxy(clues: Clues) -> Proxy:
@@ -74,9 +76,7 @@ def _cilium(clues: Clues, agent: Agent) -> Proxy | None:
     if config is None:
         if kube_proxy:
             return None
-        why = (
-            f"by {agent} and no DaemonSet kube-proxy; its ConfigMap {CILIUM_CONFIG} is not readable"
-        )
+        why = f"by {agent} and no DaemonSet kube-proxy; ConfigMap {CILIUM_CONFIG} was not found"
         return Proxy("cilium", "recognised", why)
     asked = config.get("kube-proxy-replacement", "false").lower()
     if asked in _REPLACING:

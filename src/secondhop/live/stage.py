@@ -120,7 +120,7 @@ def _noted(namespace: Object) -> Object:
 def _namespace(name: str, privileged: bool) -> Object:
     try:
         user = getpass.getuser()
-    except (OSError, KeyError):
+    except (OSError, KeyError, ImportError):  # Windows has no pwd
         user = "somebody"
     made = f"{user} at {datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC"
     labels = {LABEL: _MAKER} | ({_ENFORCED: "privileged"} if privileged else {})

@@ -210,4 +210,5 @@ def _instead(one: Disturbance) -> str:
     if not one.lost:
         return "-"
     short = nicknames(one.instead)
-    return few((f"{short[pod]} {n}" for pod, n in sorted(one.instead.items())), "pods") or "nobody"
+    told = (f"{short[pod]} {n}" for pod, n in sorted(one.instead.items()))
+    return few(told, "pods", _MOST_PODS) or "nobody"

@@ -9,7 +9,7 @@ from support import deployment, lab, service
 
 from secondhop.cli.comparing import chosen_policies, counts, subject
 from secondhop.errors import UsageError
-from secondhop.experiment.compare import Subject
+from secondhop.experiment.subject import Subject
 from secondhop.model.cluster import Policy
 
 BOTH: tuple[Policy, ...] = ("Cluster", "Local")

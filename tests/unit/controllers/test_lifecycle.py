@@ -282,6 +282,9 @@ def test_events_end_after_an_hour_and_are_few() -> None:
     play(scenario)
 
 
+EXHAUSTED = "Error syncing load balancer: no address of the pool is free"
+
+
 def test_a_balancer_address_comes_and_goes() -> None:
     from ipaddress import ip_network
 
@@ -294,7 +297,11 @@ def test_a_balancer_address_comes_and_goes() -> None:
             service("one", type="LoadBalancer"), service("two", type="LoadBalancer")
         )
         assert await address("one") == [{"ip": "172.31.0.1", "ipMode": "VIP"}]
-        assert await address("two") == []  # the pool is exhausted
+        assert await address("two") == []
+        assert [
+            (event["involvedObject"]["name"], event["type"], event["reason"], event["message"])
+            for event in await cluster.all("Event")
+        ] == [("two", "Warning", "SyncLoadBalancerFailed", EXHAUSTED)]
         await cluster.apply(service("other", type="LoadBalancer", loadBalancerClass="x.io/other"))
         assert await address("other") == []
         await cluster.patch("Service", "one", {"spec": {"type": "ClusterIP"}})

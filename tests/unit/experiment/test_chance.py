@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from secondhop.experiment.chance import binomial, chi_square, losses
-from secondhop.model.comparison import SIGNIFICANCE
+from secondhop.model.comparison import SIGNIFICANCE, STRAY
 
 CRITICAL = {1: 3.841, 2: 5.991, 3: 7.815, 4: 9.488, 9: 16.919, 10: 18.307}
 """Chi-square by degrees of freedom at 5 %, as printed in tables."""
@@ -77,7 +77,7 @@ def test_binomial(lost: int, sent: int, part: float, p_value: float) -> None:
 def test_strays_count_only_where_nothing_else_is_predicted(
     lost: int, sent: int, part: float, agree: bool
 ) -> None:
-    assert (losses(lost, sent, part) >= SIGNIFICANCE) is agree
+    assert (losses(lost, sent, part, STRAY) >= SIGNIFICANCE) is agree
 
 
 @given(st.integers(0, 60), st.floats(0.01, 0.99))

@@ -95,6 +95,7 @@ def test_a_row(observed: Observation, outcome: Outcome, verdict: str) -> None:
         (seen(LOST), ALIVE, DROP, "agrees", "the address itself answers at 22 (SSH)"),
         (seen(LOST), ALIVE, KEPT, "disagrees", "12 dropped; predicted delivered"),
         (seen(LOST), SILENT, DROP, "not reached", "cannot be told from here"),
+        (seen(LOST), SILENT, DROP, "not reached", f"predicted is a drop: {DROP.reason}"),
         (seen(LOST), SILENT, KEPT, "not reached", "22 (SSH), 32767 (nobody's)"),
         (seen(OK), PROXIED, KEPT, "not reached", "accepts every connection"),
     ],

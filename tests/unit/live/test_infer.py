@@ -113,6 +113,7 @@ def test_the_proxy(clues: Clues, mode: str, sureness: str, source: str) -> None:
     found = find_proxy(clues)
     assert (found.mode, found.sureness) == (mode, sureness)
     assert source in found.source
+    assert bool(found.inference.doubt) is not found.modelled
 
 
 def test_nodes_that_differ_are_told() -> None:

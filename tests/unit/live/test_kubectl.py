@@ -83,7 +83,7 @@ def test_what_passes_is_asked_again(kubectl: StandIn, said: str) -> None:
             f'{SERVER} (Forbidden): error when retrieving: User "u" cannot get resource "pods" in'
             ' API group "" in the namespace "shop"',
             "Forbidden",
-            "not allowed (context x): get pods in namespace shop",
+            "not allowed (context x): get pods in namespace shop (to list pods at the cluster",
         ),
         (
             f'{SERVER} (Forbidden): pods is forbidden: User "u" cannot list resource "pods" in API'
