@@ -7,7 +7,7 @@ import random
 import socket
 import struct
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from typing import Any, NamedTuple, TypeVar
 
 from ..model.cluster import Address
@@ -40,12 +40,19 @@ class Shot(NamedTuple):
 
 class Load:
     """Fresh connections to one address, each with a request. Arrivals are evenly spaced, with a
-    jitter of half an interval, so that nothing periodic hides between them."""
+    jitter of half an interval, so that nothing periodic hides between them. ports: to send from,
+    none twice: a node that has sent a SYN on to a dead pod goes on to do so for two minutes with
+    what comes from the same port."""
 
     def __init__(
-        self, namespace: Namespace, target: tuple[Address, int], rate: float, seed: int
+        self,
+        namespace: Namespace,
+        target: tuple[Address, int],
+        rate: float,
+        seed: int,
+        ports: Iterator[int],
     ) -> None:
-        self._namespace, self._target = namespace, target
+        self._namespace, self._target, self._ports = namespace, target, ports
         self._interval, self._random = 1 / rate, random.Random(seed)
         self._shots: list[asyncio.Task[Shot]] = []
         self._running = asyncio.create_task(self._run())
@@ -68,6 +75,7 @@ class Load:
         address, port = self._target
         try:
             with self._namespace.socket(family(address), socket.SOCK_STREAM) as sock:
+                sock.bind(("" if address.version == 4 else "::", next(self._ports)))
                 pod, seen = await _patiently(_asked(sock, (str(address), port)))
                 return Shot(at, pod, *seen)
         except (OSError, TimeoutError, ValueError):

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 _SECONDS = 40.0
 _LOOK_SECONDS = 0.02
+_PORTS = range(2000, 32768)
+"""Below those that a kernel chooses itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,7 @@ class Rehearsal:
         self._seated = contextlib.AsyncExitStack()
         self._loads: dict[str, Load] = {}
         self._notices: list[Notice] = []
+        self._ports = itertools.cycle(_PORTS)
 
     async def start(self, script: Script) -> None:
         """Build it, wait for its nodes, create the objects."""
@@ -104,7 +107,7 @@ class Rehearsal:
         client = self._lab.wiring.client.namespace
         for number, service in enumerate(self._served()):
             target = service.ingress[0].ip, service.ports[0].port
-            self._loads[str(service)] = Load(client, target, rate, seed + number)
+            self._loads[str(service)] = Load(client, target, rate, seed + number, self._ports)
 
     async def end(self) -> tuple[dict[str, Answer], list[Notice]]:
         """What came of them, by Service, and what was noticed since the last time."""
