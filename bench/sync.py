@@ -108,6 +108,7 @@ def path(world: World, api: Api, number: int, endpoints: int) -> tuple[float, fl
             took, came = handshakes(world, target, BURST)
             assert came == BURST, f"{came} of {BURST} connections came to port {SILENT}"
             bursts[way].append(took)
+    moved(api, number, OLD)
     p50s = [statistics.median(itertools.chain(*way)) for way in bursts]
     fast = [statistics.quantiles(map(sum, way), n=4)[0] for way in bursts]
     return p50s[1] / p50s[0], fast[0] / fast[1]
