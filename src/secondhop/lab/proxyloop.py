@@ -17,9 +17,10 @@ RESYNC_SECONDS = 30.0
 """kube-proxy's syncPeriod: how often it looks whether somebody else has changed the rules."""
 
 _BURST = 3
-"""Syncs that may follow each other at once. When more is changing, a proxy rests after each as long
-as it took, so that changes go together and half of the time is left for others."""
-_LONGEST_REST = 1.0
+"""Syncs that may follow each other at once."""
+_REST, _LONGEST_REST = 3, 1.0
+"""When more is changing, a proxy rests after each so many times as long as it took, at most a
+second: changes go together, and the time is left for others."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 30.0
 
 Tell: TypeAlias = Callable[[Object, str, str], None]
@@ -73,7 +74,7 @@ class ProxyLoop:
             self._turned()
             pause, took = _FIRST_PAUSE, time.monotonic() - begun
             if in_a_row >= _BURST:
-                await asyncio.sleep(min(took, _LONGEST_REST))
+                await asyncio.sleep(min(_REST * took, _LONGEST_REST))
             resting = time.monotonic()
             await self._news(view, version)
             in_a_row = in_a_row + 1 if time.monotonic() - resting < took else 1
