@@ -1,35 +1,20 @@
-"""rtnetlink, many messages in one send: links, addresses, routes, neighbours, and their state.
+"""rtnetlink: links, addresses, routes, neighbours, and their state.
 
-Messages are collected and sent together (`commit`), because a lab of a hundred pods is thousands of
-them. Interfaces are created with indexes of our choice, so that nothing needs to be looked up.
+Interfaces are created with indexes of our choice, so that nothing needs to be looked up.
 Numbers are those of <linux/rtnetlink.h>, <linux/if_link.h>, <linux/neighbour.h>.
 """
 
 from __future__ import annotations
 
-import errno
-import os
 import socket
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from ipaddress import ip_address
 from typing import NamedTuple
 
-from ..errors import LabError
 from ..model.cluster import Address, Interface, Network
-from .netlink import (
-    ACK,
-    CREATE,
-    DONE,
-    DUMP,
-    ERROR,
-    HEADER,
-    REPLACE,
-    REQUEST,
-    attribute,
-    attributes,
-    messages,
-)
+from .batch import Batch
+from .netlink import CREATE, REPLACE, attribute, attributes
 from .netns import Namespace
 
 _NEWLINK, _GETLINK, _SETLINK, _NEWADDR, _GETADDR = 16, 18, 19, 20, 22
@@ -43,7 +28,6 @@ _RTN_LOCAL = 2
 _LINK = struct.Struct("=BxHiII")
 _ADDRESS = struct.Struct("=BBBBI")
 _ROUTE = struct.Struct("=BBBBBBBBI")
-_CHUNK = 64 * 1024
 
 OPERSTATE_UP = 6
 PORT_FORWARDING = 3
@@ -87,23 +71,12 @@ def _family(address: Address) -> int:
     return socket.AF_INET if address.version == 4 else socket.AF_INET6
 
 
-class Netlink:
-    """One rtnetlink socket inside a namespace; requests queue up until `commit`."""
+class Netlink(Batch):
+    """The links, addresses, routes and neighbours of one namespace."""
 
     def __init__(self, namespace: Namespace) -> None:
-        self.namespace = namespace
-        with namespace:
-            self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0)
-        self._socket.settimeout(10)
-        self._queue: list[tuple[bytes, str]] = []
-        self._sequence = 0
+        super().__init__(namespace)
         self._deaf: set[Address] = set()
-
-    def close(self) -> None:
-        """Close the socket."""
-        self._socket.close()
-
-    # --- requests ---------------------------------------------------------------------------
 
     def link_up(
         self, index: int, what: str, *, conf: Mapping[int, int] | None = None, mtu: int = 0
@@ -241,53 +214,9 @@ class Netlink:
         body = head + attribute(2, _mac(mac)) + attribute(1, remote.packed)
         self._add(_NEWNEIGH, CREATE, body, f"forwarding entry {mac} to {remote}")
 
-    # --- sending ----------------------------------------------------------------------------
-
-    def commit(self) -> None:
-        """Send what has queued up and wait until the kernel did it all.
-
-        Raises LabError naming the first request that the kernel refused.
-        """
-        while self._queue:
-            sent: dict[int, str] = {}
-            block = b""
-            while self._queue and len(block) < _CHUNK:
-                message, what = self._queue.pop(0)
-                last = not self._queue or len(block) + len(message) >= _CHUNK
-                self._sequence += 1
-                size, kind, flags, _, _ = HEADER.unpack_from(message)
-                flags |= ACK if last else 0
-                block += HEADER.pack(size, kind, flags, self._sequence, 0)
-                block += message[HEADER.size :]
-                sent[self._sequence] = what
-            self._socket.send(block)
-            self._await(sent)
-
-    def _await(self, sent: Mapping[int, str]) -> None:
-        while True:
-            for kind, sequence, payload in messages(self._socket.recv(_CHUNK)):
-                if kind != ERROR or sequence not in sent:
-                    continue
-                number = -struct.unpack_from("=i", payload)[0]
-                if number:
-                    self._queue.clear()
-                    raise LabError(
-                        f"the kernel refused to {sent[sequence]} in {self.namespace.name}: "
-                        f"{os.strerror(number)} ({errno.errorcode.get(number, number)})",
-                        "Run `secondhop doctor`: it tries each part by itself.",
-                    )
-                if sequence == max(sent):
-                    return
-
     def _link(self, kind: int, flags: int, index: int, attributes: bytes, what: str) -> None:
         body = _LINK.pack(socket.AF_UNSPEC, 0, index, _UP, _UP) + attributes
         self._add(kind, flags, body, what)
-
-    def _add(self, kind: int, flags: int, body: bytes, what: str) -> None:
-        head = HEADER.pack(HEADER.size + len(body), kind, REQUEST | flags, 0, 0)
-        self._queue.append((head + body + b"\0" * (-len(body) % 4), what))
-
-    # --- questions --------------------------------------------------------------------------
 
     def links(self) -> list[LinkState]:
         """The state of every link here."""
@@ -329,18 +258,6 @@ class Netlink:
                 if _ROUTE.unpack_from(body)[7] == _RTN_LOCAL and destination:
                     self._deaf.discard(ip_address(destination))
         return sorted(map(str, self._deaf))
-
-    def _dump(self, kind: int, body: bytes) -> Iterator[bytes]:
-        self._sequence += 1
-        head = HEADER.pack(HEADER.size + len(body), kind, REQUEST | DUMP, self._sequence, 0)
-        self._socket.send(head + body)
-        while True:
-            for kind, sequence, payload in messages(self._socket.recv(_CHUNK)):
-                if sequence != self._sequence:
-                    continue
-                if kind == DONE:
-                    return
-                yield payload
 
 
 def _mac(text: str) -> bytes:
