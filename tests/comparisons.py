@@ -24,6 +24,24 @@ from secondhop.model.fate import Fate, Observation, Seen, Trial
 from secondhop.model.version import NEWEST
 from secondhop.predict import predict
 
+VERDICTS = {
+    "even-spread": "true if",
+    "any-node-serves": "true",
+    "survives-node-death": "true if",
+    "second-hop": "true",
+    "source-is-node-ip": "false",
+    "cluster-loses-client-ip": "true if",
+    "local-keeps-client-ip": "true if",
+    "local-loses-client-ip": "false",
+    "local-drops": "true if",
+    "nobody-rejects": "true",
+    "ending-serves": "true",
+    "local-short-circuit": "true",
+    "local-uneven": "true if",
+    "only-node-port-and-load-balancer": "false",
+    "change-cuts-connections": "false",
+}
+"""What a sound measurement makes of each claim."""
 PODS = {"gz1": ("web-5f7d9-aaaaa", "web-5f7d9-bbbbb"), "xjp1": ("web-5f7d9-ccccc",), "n3": ()}
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from comparisons import VERDICTS
 from conftest import Unprivileged
 from jsonschema import Draft202012Validator
 
@@ -29,23 +30,6 @@ COMPARE = [
     "compare",
 ]
 DOCS = Path(__file__).parents[2] / "docs"
-CLAIMS = {
-    "even-spread": "true if",
-    "any-node-serves": "true",
-    "survives-node-death": "true if",
-    "second-hop": "true",
-    "source-is-node-ip": "false",
-    "cluster-loses-client-ip": "true if",
-    "local-keeps-client-ip": "true if",
-    "local-loses-client-ip": "false",
-    "local-drops": "true if",
-    "nobody-rejects": "true",
-    "ending-serves": "true",
-    "local-short-circuit": "true",
-    "local-uneven": "true if",
-    "only-node-port-and-load-balancer": "false",
-    "change-cuts-connections": "false",
-}
 DAEMONS = """
 apiVersion: apps/v1
 kind: DaemonSet
@@ -127,7 +111,7 @@ def test_what_the_policies_cost(made: Made) -> None:
 
 
 def test_every_claim_has_its_verdict(made: Made) -> None:
-    assert {claim["id"]: claim["verdict"] for claim in made.told["claims"]} == CLAIMS
+    assert {claim["id"]: claim["verdict"] for claim in made.told["claims"]} == VERDICTS
 
 
 def test_progress_goes_to_stderr_without_escapes(made: Made) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from comparisons import disturbance, rest
+from comparisons import VERDICTS, disturbance, rest
 from support import deployment, service, world
 
 from secondhop.experiment.exhibits import exhibits
@@ -17,23 +17,6 @@ from secondhop.predict import predict
 WORLD = world(deployment(replicas=2), service())
 SERVICE = WORLD.cluster.services[0]
 SHOWN = exhibits(WORLD, SERVICE, SERVICE.ports[0], 4)
-EVERY = {
-    "even-spread": "true if",
-    "any-node-serves": "true",
-    "survives-node-death": "true if",
-    "second-hop": "true",
-    "source-is-node-ip": "false",
-    "cluster-loses-client-ip": "true if",
-    "local-keeps-client-ip": "true if",
-    "local-loses-client-ip": "false",
-    "local-drops": "true if",
-    "nobody-rejects": "true",
-    "ending-serves": "true",
-    "local-short-circuit": "true",
-    "local-uneven": "true if",
-    "only-node-port-and-load-balancer": "false",
-    "change-cuts-connections": "false",
-}
 
 
 def trials() -> list[Trial]:
@@ -70,8 +53,8 @@ def verdicts(found: Measured) -> dict[str, str]:
 
 
 def test_what_the_real_thing_gives() -> None:
-    assert verdicts(TRUTH) == EVERY
-    assert [claim.id for claim in claims(TRUTH)] == list(EVERY)
+    assert verdicts(TRUTH) == VERDICTS
+    assert [claim.id for claim in claims(TRUTH)] == list(VERDICTS)
     assert all(claim.because for claim in claims(TRUTH))
 
 
@@ -132,7 +115,7 @@ PLANTED = {
 @pytest.mark.parametrize("name", PLANTED)
 def test_a_planted_measurement_flips_the_claim(name: str) -> None:
     found, verdict = PLANTED[name]
-    assert verdicts(found)[name] == verdict != EVERY[name]
+    assert verdicts(found)[name] == verdict != VERDICTS[name]
 
 
 def test_what_cannot_be_judged_is_left_out() -> None:
